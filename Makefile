@@ -1,0 +1,81 @@
+# metaxy: deletion of feature metadata, inside PostgreSQL
+#
+#   make && make install      build and install, as for any PGXS extension
+#   make installcheck         all tests against the running server
+#   make check                the same on throw-away servers: tools/check
+#   make demo                 what it does, on a throw-away server: tools/demo
+#   make bench                measurements: bench/run
+#   make dist                 a release archive of HEAD for PGXN
+#
+# PG_CONFIG=/path/to/pg_config chooses the server.
+
+EXTENSION = metaxy
+
+# The version is stated in metaxy.control alone.
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" metaxy.control)
+
+MODULE_big = metaxy
+OBJS = \
+	src/metaxy.o \
+	src/base/args.o src/base/query.o src/base/quote.o src/base/rights.o \
+	src/base/store.o \
+	src/registry/catalog.o src/registry/check.o src/registry/drop.o \
+	src/registry/edge.o src/registry/feature.o src/registry/graph.o \
+	src/registry/join.o src/registry/order.o src/registry/ready.o \
+	src/registry/render.o src/registry/rows.o src/registry/spec.o \
+	src/registry/sync.o src/registry/sync_apply.o src/registry/sync_edges.o \
+	src/registry/sync_features.o src/registry/unique.o \
+	src/read/columns.o src/read/filter.o src/read/grants.o src/read/latest.o \
+	src/read/safe.o src/read/status.o src/read/view_query.o src/read/views.o \
+	src/delete/delete.o src/delete/find.o src/delete/foreign_keys.o \
+	src/delete/history.o src/delete/keys.o src/delete/ledger.o \
+	src/delete/match.o src/delete/plan.o src/delete/request.o \
+	src/delete/rows.o src/delete/write.o
+
+DATA = $(wildcard sql/metaxy--*.sql)
+
+# One test alone: make installcheck REGRESS=NAME ISOLATION= TAP_TESTS=
+REGRESS = $(sort $(basename $(notdir $(wildcard test/sql/*.sql))))
+REGRESS_OPTS = --inputdir=test --load-extension=metaxy
+ISOLATION = $(sort $(basename $(notdir $(wildcard test/specs/*.spec))))
+ISOLATION_OPTS = --inputdir=test --outputdir=./ --load-extension=metaxy
+TAP_TESTS = 1
+PROVE_TESTS = test/t/*.pl
+
+PG_CPPFLAGS = -I$(srcdir)/src -DMX_VERSION='"$(EXTVERSION)"'
+
+# The server's headers have unused parameters where assertions are off, and
+# its lengthof() is unsigned.
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
+
+PG_CONFIG ?= pg_config
+
+# check, demo, bench and dist need no server's makefiles, so they work where
+# no server is installed yet; PGXS has a target "check" of its own.
+OWN_TARGETS = check demo bench dist
+ifneq (,$(filter-out $(OWN_TARGETS),$(or $(MAKECMDGOALS),all)))
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# PGXS tracks no headers.
+$(OBJS): $(wildcard src/*.h src/*/*.h)
+src/metaxy.o: metaxy.control
+else
+check demo:
+	tools/$@
+endif
+
+bench:
+	bench/run
+
+# META.json has a placeholder for the version, which is filled in here;
+# .gitattributes keeps the one with the placeholder out of archives.
+dist: DIST = metaxy-$(EXTVERSION)
+dist:
+	dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+	git show HEAD:META.json | \
+		sed 's/@VERSION@/$(EXTVERSION)/' >"$$dir/META.json" && \
+	git archive --format=zip --prefix=$(DIST)/ \
+		--add-file="$$dir/META.json" -o $(DIST).zip HEAD
+
+.PHONY: $(OWN_TARGETS)

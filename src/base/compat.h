@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *		All differences between the server's major versions.
+ *
+ * src/base/compat.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MX_COMPAT_H
+#define MX_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "metaxy needs PostgreSQL 15 or later"
+#endif
+
+/* the module's magic block names it from PostgreSQL 18 on */
+#ifdef PG_MODULE_MAGIC_EXT
+#define MX_MODULE_MAGIC() PG_MODULE_MAGIC_EXT(.name = "metaxy", .version = MX_VERSION)
+#else
+#define MX_MODULE_MAGIC() PG_MODULE_MAGIC
+#endif
+
+/* PostgreSQL 16 merged the ownership checks of each object kind into one */
+#if PG_VERSION_NUM >= 160000
+#define mx_owns_relation(relid, role) \
+	object_ownercheck(RelationRelationId, relid, role)
+#else
+#define mx_owns_relation(relid, role) pg_class_ownercheck(relid, role)
+#endif
+
+#endif							/* MX_COMPAT_H */

@@ -1,0 +1,265 @@
+/*-------------------------------------------------------------------------
+ *
+ * find.c
+ *		Finds the doomed samples of each feature: one pass a feature, from root
+ *		to leaf, after a way up towards the roots where parents are wanted.
+ *		
+ *		All of it reads under one snapshot, the active one, and writes nothing;
+ *		a dry run and a real one differ only in what comes after.
+ *
+ * src/delete/find.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "utils/datum.h"
+#include "utils/timestamp.h"
+
+#include "delete/delete.h"
+
+static void find_doomed(MxDelete *delete, MxStep *step);
+static void refuse_null(const MxCounter *counter, const char *column);
+static uint64 hash_row(MxCounter *counter, TupleTableSlot *slot,
+					   TimestampTz recency, bool tombstone);
+static void append_datum(StringInfo bytes, TupleTableSlot *slot, int number);
+static List *carried_columns(const MxDelete *delete, const MxStep *step,
+							 bool whole_rows);
+static List *join_columns(const MxRegistry *registry, int edge,
+						  bool feature_side);
+static void add_names(List **names, List *more);
+
+/*
+ * Finds the doomed samples of all steps, and counts the stale ones.
+ */
+void
+mx_find(MxDelete *delete)
+{
+	MxPlan	   *plan = delete->plan;
+
+	for (int i = plan->nsteps - 1; i >= 0; i--)
+	{
+		MxStep	   *step = &plan->steps[i];
+
+		if (!step->climbs)
+			continue;
+		step->seeds = mx_match(delete, step, step->seed_sources,
+							   step->nseed_sources,
+							   carried_columns(delete, step, false),
+							   NULL, NULL);
+		if (step->seeds != NULL)
+			mx_store_register(step->seeds, psprintf("metaxy seeds %d", i));
+	}
+
+	for (int i = 0; i < plan->nsteps; i++)
+	{
+		MxStep	   *step = &plan->steps[i];
+
+		find_doomed(delete, step);
+		if (step->doomed != NULL)
+			mx_store_register(step->doomed, psprintf("metaxy doomed %d", i));
+	}
+}
+
+/*
+ * The latest row of each doomed sample, and the number of stale ones.  Where
+ * that row is what a soft delete writes again, it is carried whole.
+ */
+static void
+find_doomed(MxDelete *delete, MxStep *step)
+{
+	const MxFeature *feature = &delete->registry->features[step->feature];
+	MxCounter	counter;
+	List	   *columns;
+
+	columns = carried_columns(delete, step, delete->request->soft &&
+							  !mx_writes_versions(delete, feature));
+	mx_counter_init(&counter, step, feature, list_length(columns));
+	step->doomed = mx_match(delete, step, step->sources, step->nsources,
+							columns, mx_count_row, &counter);
+}
+
+/*
+ * For mx_count_row: the step's rows come with the id columns first, then the
+ * rest of ncolumns carried ones, then those of MxMatchColumn.
+ */
+void
+mx_counter_init(MxCounter *counter, MxStep *step, const MxFeature *feature,
+				int ncolumns)
+{
+	step->newest = DT_NOBEGIN;
+	counter->step = step;
+	counter->feature = feature;
+	counter->nids = list_length(feature->id_columns);
+	counter->ncolumns = ncolumns;
+	initStringInfo(&counter->identity);
+}
+
+/*
+ * One row: keeps it if it is doomed, and adds it to the step's figures.
+ */
+bool
+mx_count_row(TupleTableSlot *slot, void *arg)
+{
+	MxCounter  *counter = arg;
+	MxStep	   *step = counter->step;
+	int			first = counter->ncolumns + 1;
+	bool		isnull;
+	bool		tombstone;
+	TimestampTz recency;
+
+	slot_getallattrs(slot);
+	tombstone = DatumGetBool(slot_getattr(slot, first + MX_MATCH_TOMBSTONE,
+										  &isnull));
+	if (!DatumGetBool(slot_getattr(slot, first + MX_MATCH_DOOMED, &isnull)))
+	{
+		if (!tombstone)
+			step->stale++;
+		return false;
+	}
+
+	recency = DatumGetTimestampTz(slot_getattr(slot, first + MX_MATCH_RECENCY,
+											   &isnull));
+	if (isnull)
+		refuse_null(counter, MX_UPDATED_AT);
+	for (int i = 0; i < counter->nids; i++)
+	{
+		if (slot->tts_isnull[i])
+			refuse_null(counter, list_nth(counter->feature->id_columns, i));
+	}
+	step->samples++;
+	step->newest = Max(step->newest, recency);
+	/* a sum does not depend on the order of the rows */
+	step->digest += hash_row(counter, slot, recency, tombstone);
+	return true;
+}
+
+/*
+ * Registering makes these columns NOT NULL.  Where that was undone, a row
+ * without an id or a recency could not be hidden: 23502.
+ */
+static void
+refuse_null(const MxCounter *counter, const char *column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NOT_NULL_VIOLATION),
+			 errmsg("column \"%s\" of feature \"%s\" contains null values",
+					column, counter->feature->key),
+			 errhint("Call metaxy_register() again once there are none.")));
+}
+
+/*
+ * Hash of what makes a latest row this one: its id, its recency, and the
+ * transaction that wrote it, which tells a row changed in place.
+ */
+static uint64
+hash_row(MxCounter *counter, TupleTableSlot *slot, TimestampTz recency,
+		 bool tombstone)
+{
+	StringInfo	bytes = &counter->identity;
+	int			writer = counter->ncolumns + 1 + MX_MATCH_WRITER;
+
+	resetStringInfo(bytes);
+	for (int i = 1; i <= counter->nids; i++)
+		append_datum(bytes, slot, i);
+	appendBinaryStringInfo(bytes, (char *) &recency, sizeof(recency));
+	appendStringInfoChar(bytes, tombstone ? 1 : 0);
+	append_datum(bytes, slot, writer);
+	return hash_bytes_extended((unsigned char *) bytes->data, bytes->len, 0);
+}
+
+/*
+ * The bytes of a value, toasted or not, with their number before them.
+ */
+static void
+append_datum(StringInfo bytes, TupleTableSlot *slot, int number)
+{
+	Form_pg_attribute attribute = TupleDescAttr(slot->tts_tupleDescriptor,
+												number - 1);
+	bool		isnull;
+	Datum		value = slot_getattr(slot, number, &isnull);
+	uint32		length;
+
+	if (isnull)
+		length = PG_UINT32_MAX;
+	else if (attribute->attbyval)
+		length = sizeof(Datum);
+	else if (attribute->attlen == -1)
+	{
+		value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(value));
+		length = VARSIZE_ANY_EXHDR(DatumGetPointer(value));
+	}
+	else
+		length = datumGetSize(value, false, attribute->attlen);
+
+	appendBinaryStringInfo(bytes, (char *) &length, sizeof(length));
+	if (isnull)
+		return;
+	if (attribute->attbyval)
+		appendBinaryStringInfo(bytes, (char *) &value, sizeof(Datum));
+	else if (attribute->attlen == -1)
+		appendBinaryStringInfo(bytes, VARDATA_ANY(DatumGetPointer(value)),
+							   length);
+	else
+		appendBinaryStringInfo(bytes, DatumGetPointer(value), length);
+}
+
+/*
+ * Columns that a step's rows carry, the id columns first: the whole row, or
+ * what the edges around the feature join.
+ */
+static List *
+carried_columns(const MxDelete *delete, const MxStep *step, bool whole_rows)
+{
+	const MxRegistry *registry = delete->registry;
+	const MxFeature *feature = &registry->features[step->feature];
+	const MxGraph *graph = registry->graph;
+	List	   *names = list_copy(feature->id_columns);
+	int			node = step->feature;
+
+	if (!OidIsValid(feature->relid))
+		return names;
+	if (whole_rows)
+	{
+		add_names(&names, mx_table_columns(feature->relid));
+		return names;
+	}
+	for (int i = graph->in_start[node]; i < graph->in_start[node + 1]; i++)
+		add_names(&names, join_columns(registry, graph->in_edge[i], true));
+	for (int i = graph->out_start[node]; i < graph->out_start[node + 1]; i++)
+		add_names(&names, join_columns(registry, graph->out_edge[i], false));
+	return names;
+}
+
+/*
+ * The columns that an edge joins, on one of its sides; none where a side has
+ * no table.
+ */
+static List *
+join_columns(const MxRegistry *registry, int edge, bool feature_side)
+{
+	const MxDependency *dependency = &registry->dependencies[edge];
+	const MxFeature *feature = &registry->features[dependency->feature];
+	const MxFeature *upstream = &registry->features[dependency->upstream];
+	List	   *feature_columns;
+	List	   *upstream_columns;
+
+	if (!OidIsValid(feature->relid) || !OidIsValid(upstream->relid))
+		return NIL;
+	mx_join_columns(feature, upstream, dependency,
+					&feature_columns, &upstream_columns);
+	return feature_side ? feature_columns : upstream_columns;
+}
+
+static void
+add_names(List **names, List *more)
+{
+	ListCell   *lc;
+
+	foreach(lc, more)
+	{
+		if (!mx_names_member(*names, lfirst(lc)))
+			*names = lappend(*names, lfirst(lc));
+	}
+}

@@ -1,0 +1,291 @@
+/*-------------------------------------------------------------------------
+ *
+ * keys.c
+ *		What makes a sample match, as SQL: filters, and keys of samples found
+ *		before.
+ *		
+ *		Keys are handed on in one of three forms.  A single column of moderate
+ *		size becomes an array parameter: the planner may then use an index or a
+ *		hash table on it, and run in parallel.  Anything else stays in its store
+ *		and is joined, as a semi-join or, where several sources meet, as a left
+ *		join on the distinct keys.
+ *
+ * src/delete/keys.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/tupmacs.h"
+#include "executor/nodeHash.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "delete/delete.h"
+
+static ArrayType *keys_array(MxStore *store, const char *column, Oid *type);
+static void append_comparisons(MxMatch *match, StringInfo sql,
+							   const char *alias, MxStore *store,
+							   List *own_columns, List *store_columns);
+static void append_own_column(const MxMatch *match, StringInfo sql,
+							  const char *column);
+static Oid	own_type(const MxMatch *match, const char *column);
+static Oid	store_type(MxStore *store, const char *column, AttrNumber *number);
+
+/*
+ * The version whose rows a step looks at, as SQL text; NULL for all rows.
+ */
+const char *
+mx_scope(const MxDelete *delete, const MxStep *step, MxQuery *query)
+{
+	const MxFeature *feature = &delete->registry->features[step->feature];
+	const char *version = feature->version;
+
+	if (version == NULL || delete->request->feature_history)
+		return NULL;
+	if (step->named && delete->request->version != NULL)
+		version = delete->request->version;
+	return psprintf("$%d", mx_query_text(query, version));
+}
+
+/*
+ * The scope as a condition on all rows of a table, latest or not.
+ */
+void
+mx_append_scope(StringInfo sql, const char *ref, const char *version)
+{
+	if (version == NULL)
+	{
+		appendStringInfoString(sql, "true");
+		return;
+	}
+	mx_append_column(sql, ref, MX_FEATURE_VERSION);
+	appendStringInfo(sql, " OPERATOR(pg_catalog.=) %s", version);
+}
+
+/*
+ * All filters of the request.  They are analysed where they stand, so nothing
+ * but the feature's own table may be visible there.
+ */
+void
+mx_append_filters(MxMatch *match, StringInfo sql)
+{
+	ListCell   *lc;
+
+	foreach(lc, match->delete->request->filters)
+	{
+		int			n = mx_query_expr(match->query, mx_filter_analyze,
+									  lfirst(lc));
+
+		appendStringInfo(sql, "%s($%d)",
+						 foreach_current_index(lc) ? " AND " : "", n);
+	}
+}
+
+/*
+ * "The row's own columns are among the keys of the store": with an array, or
+ * where that is not to be had and "exists" is set, with a semi-join.  Returns
+ * false, and appends nothing, where neither is.
+ */
+bool
+mx_append_keys(MxMatch *match, StringInfo sql, MxStore *store,
+			   List *own_columns, List *store_columns, bool exists)
+{
+	const char *alias;
+
+	if (store->nrows == 0)
+	{
+		appendStringInfoString(sql, "false");
+		return true;
+	}
+
+	if (list_length(own_columns) == 1)
+	{
+		Oid			own = own_type(match, linitial(own_columns));
+		AttrNumber	number;
+		Oid			type = store_type(store, linitial(store_columns), &number);
+		Oid			equality = mx_equality(own, type);
+		ArrayType  *array = NULL;
+
+		/* without a hash function the array would be searched for each row */
+		if (op_hashjoinable(equality, getBaseType(own)))
+			array = keys_array(store, linitial(store_columns), &type);
+		if (array != NULL)
+		{
+			append_own_column(match, sql, linitial(own_columns));
+			appendStringInfoChar(sql, ' ');
+			mx_append_operator(sql, equality);
+			appendStringInfo(sql, " ANY ($%d)",
+							 mx_query_value(match->query, type,
+											PointerGetDatum(array), false));
+			return true;
+		}
+	}
+
+	if (!exists)
+		return false;
+	alias = mx_alias("key", match->ref);
+	appendStringInfoString(sql, "EXISTS (SELECT FROM ");
+	mx_append_store(sql, store, alias);
+	appendStringInfoString(sql, " WHERE ");
+	append_comparisons(match, sql, alias, store, own_columns, store_columns);
+	appendStringInfoChar(sql, ')');
+	return true;
+}
+
+/*
+ * The same as a left join; "alias.c<number of the first of store_columns> IS
+ * NOT NULL" tells whether there was a match.
+ */
+void
+mx_append_key_join(MxMatch *match, StringInfo sql, const char *alias,
+				   MxStore *store, List *own_columns, List *store_columns)
+{
+	ListCell   *lc;
+
+	appendStringInfoString(sql, " LEFT JOIN (SELECT DISTINCT ");
+	foreach(lc, store_columns)
+	{
+		if (foreach_current_index(lc) > 0)
+			appendStringInfoString(sql, ", ");
+		mx_append_store_column(sql, store, alias, lfirst(lc));
+	}
+	appendStringInfoString(sql, " FROM ");
+	mx_append_store(sql, store, alias);
+	appendStringInfo(sql, ") AS %s ON ", quote_identifier(alias));
+	append_comparisons(match, sql, alias, store, own_columns, store_columns);
+}
+
+/*
+ * own = key AND ..., each by the equality that both types share.  The own
+ * column's collation decides, as it does within its table.
+ */
+static void
+append_comparisons(MxMatch *match, StringInfo sql, const char *alias,
+				   MxStore *store, List *own_columns, List *store_columns)
+{
+	ListCell   *own;
+	ListCell   *key;
+
+	forboth(own, own_columns, key, store_columns)
+	{
+		AttrNumber	number;
+		Oid			type = own_type(match, lfirst(own));
+		Oid			key_type = store_type(store, lfirst(key), &number);
+		Oid			key_collation =
+			TupleDescAttr(store->desc, number - 1)->attcollation;
+		Oid			relid = match->feature->relid;
+		Oid			collation;
+		int32		typmod;
+		Oid			ignored;
+
+		get_atttypetypmodcoll(relid, get_attnum(relid, lfirst(own)),
+							  &ignored, &typmod, &collation);
+		if (own != list_head(own_columns))
+			appendStringInfoString(sql, " AND ");
+		append_own_column(match, sql, lfirst(own));
+		appendStringInfoChar(sql, ' ');
+		mx_append_operator(sql, mx_equality(type, key_type));
+		appendStringInfoChar(sql, ' ');
+		mx_append_store_column(sql, store, alias, lfirst(key));
+		if (OidIsValid(collation) && OidIsValid(key_collation) &&
+			collation != key_collation)
+			appendStringInfo(sql, " COLLATE %s",
+							 mx_collation_name(collation));
+	}
+}
+
+/*
+ * A column of the feature's rows.
+ */
+static void
+append_own_column(const MxMatch *match, StringInfo sql, const char *column)
+{
+	int			number = 0;
+
+	if (match->numbered == NIL)
+	{
+		mx_append_column(sql, match->ref, column);
+		return;
+	}
+	while (strcmp(list_nth(match->numbered, number), column) != 0)
+		number++;
+	appendStringInfo(sql, "%s.c%d", quote_identifier(match->ref), number + 1);
+}
+
+/*
+ * One column of a store as an array without nulls; NULL if it would not fit
+ * into the memory that a hash table may take, or the type has no arrays.
+ */
+static ArrayType *
+keys_array(MxStore *store, const char *column, Oid *type)
+{
+	Size		limit = Min(get_hash_memory_limit(), MaxAllocSize / 4);
+	Size		size = 0;
+	AttrNumber	number;
+	Oid			element = getBaseType(store_type(store, column, &number));
+	int16		typlen;
+	bool		typbyval;
+	char		typalign;
+	TupleTableSlot *slot;
+	Datum	   *values;
+	int			count = 0;
+	ArrayType  *array = NULL;
+
+	*type = get_array_type(element);
+	if (!OidIsValid(*type) || (Size) store->nrows > limit / sizeof(Datum))
+		return NULL;
+
+	get_typlenbyvalalign(element, &typlen, &typbyval, &typalign);
+	values = palloc(sizeof(Datum) * store->nrows);
+	slot = MakeSingleTupleTableSlot(store->desc, &TTSOpsMinimalTuple);
+	tuplestore_rescan(store->rows);
+	while (size <= limit &&
+		   tuplestore_gettupleslot(store->rows, true, false, slot))
+	{
+		bool		isnull;
+		Datum		value = slot_getattr(slot, number, &isnull);
+
+		CHECK_FOR_INTERRUPTS();
+		if (isnull)
+			continue;
+		if (typlen == -1)
+			value = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+		else
+			value = datumCopy(value, typbyval, typlen);
+		size = att_addlength_datum(att_align_nominal(size, typalign),
+								   typlen, value);
+		values[count++] = value;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+
+	if (size <= limit)
+		array = construct_array(values, count, element, typlen, typbyval,
+								typalign);
+	if (!typbyval)
+	{
+		for (int i = 0; i < count; i++)
+			pfree(DatumGetPointer(values[i]));
+	}
+	pfree(values);
+	return array;
+}
+
+static Oid
+own_type(const MxMatch *match, const char *column)
+{
+	Oid			relid = match->feature->relid;
+
+	return get_atttype(relid, get_attnum(relid, column));
+}
+
+static Oid
+store_type(MxStore *store, const char *column, AttrNumber *number)
+{
+	*number = mx_store_column(store, column);
+	return SPI_gettypeid(store->desc, *number);
+}

@@ -1,0 +1,240 @@
+/*-------------------------------------------------------------------------
+ *
+ * write.c
+ *		Writes a delete's tombstones, or removes its rows, and sees to it that
+ *		all of it was done: whole or nothing.
+ *
+ * src/delete/write.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "delete/delete.h"
+
+/* compares what was written with what should have been, row by row */
+typedef struct Verifier
+{
+	MxStore    *rows;
+	int			pointer;		/* our own place in the store */
+	TupleTableSlot *slot;		/* the row that should have been written */
+	int			ncolumns;		/* returned columns, metaxy_deleted_at last */
+	AttrNumber *numbers;		/* their numbers in the store */
+	TimestampTz stamp;
+	const char *relation;
+} Verifier;
+
+static List *verified_columns(const MxFeature *feature, Relation rel);
+static bool may_be_changed(Relation rel);
+static void start_verifier(Verifier *verifier, const MxDelete *delete,
+						   MxStep *step, List *columns);
+static bool verify_row(TupleTableSlot *slot, void *arg);
+static void require_count(const MxFeature *feature, uint64 done, int64 planned,
+						  bool written);
+
+/*
+ * Appends the tombstones of a step, in one INSERT: a copy of each row that
+ * was found, with the stamp of the operation.
+ *
+ * Row triggers of the table may have changed the copies on their way in.
+ * That is looked for only where there are any.
+ */
+void
+mx_soft_delete(MxDelete *delete, MxStep *step)
+{
+	const MxFeature *feature = &delete->registry->features[step->feature];
+	MxQuery    *query = mx_query_new();
+	StringInfo	sql = mx_query_sql(query);
+	Relation	rel = table_open(feature->relid, NoLock);
+	List	   *columns = mx_copied_columns(rel, feature->id_columns);
+	Verifier	verifier;
+	DestReceiver *receiver = NULL;
+	int			stamp;
+	uint64		done;
+	ListCell   *lc;
+
+	stamp = mx_query_value(query, TIMESTAMPTZOID,
+						   TimestampTzGetDatum(delete->stamp), false);
+	appendStringInfo(sql, "INSERT INTO %s (", mx_relation_name(feature->relid));
+	foreach(lc, columns)
+		appendStringInfo(sql, "%s%s", foreach_current_index(lc) ? ", " : "",
+						 quote_identifier(lfirst(lc)));
+	appendStringInfoString(sql, ") OVERRIDING SYSTEM VALUE SELECT ");
+	foreach(lc, columns)
+	{
+		if (foreach_current_index(lc) > 0)
+			appendStringInfoString(sql, ", ");
+		if (strcmp(lfirst(lc), MX_DELETED_AT) == 0)
+			appendStringInfo(sql, "$%d", stamp);
+		else
+			mx_append_store_column(sql, step->rows, "row", lfirst(lc));
+	}
+	appendStringInfoString(sql, " FROM ");
+	mx_append_store(sql, step->rows, "row");
+
+	if (may_be_changed(rel))
+	{
+		List	   *returned = verified_columns(feature, rel);
+
+		foreach(lc, returned)
+			appendStringInfo(sql, "%s%s",
+							 foreach_current_index(lc) ? ", " : " RETURNING ",
+							 quote_identifier(lfirst(lc)));
+		start_verifier(&verifier, delete, step, returned);
+		receiver = mx_row_receiver(verify_row, &verifier);
+	}
+	done = mx_query_run(query, MX_WRITE, receiver);
+	if (receiver != NULL)
+		ExecDropSingleTupleTableSlot(verifier.slot);
+	require_count(feature, done, step->nrows, true);
+	table_close(rel, NoLock);
+}
+
+/*
+ * Removes the rows of a step, in one DELETE: those that were found, by their
+ * place, and no other.
+ */
+void
+mx_hard_delete(MxDelete *delete, MxStep *step)
+{
+	const MxFeature *feature = &delete->registry->features[step->feature];
+	MxQuery    *query = mx_query_new();
+	StringInfo	sql = mx_query_sql(query);
+	char	   *ref = mx_table_ref(feature, NULL);
+	const char *place = mx_alias("place", ref);
+	uint64		done;
+
+	appendStringInfo(sql, "DELETE FROM %s USING ",
+					 mx_relation_name(feature->relid));
+	mx_append_store(sql, step->rows, place);
+	appendStringInfoString(sql, " WHERE ");
+	mx_append_column(sql, ref, "ctid");
+	appendStringInfoString(sql, " OPERATOR(pg_catalog.=) ");
+	mx_append_store_column(sql, step->rows, place, "ctid");
+	appendStringInfoString(sql, " AND ");
+	mx_append_column(sql, ref, "tableoid");
+	appendStringInfoString(sql, " OPERATOR(pg_catalog.=) ");
+	mx_append_store_column(sql, step->rows, place, "tableoid");
+	done = mx_query_run(query, MX_WRITE, NULL);
+	require_count(feature, done, step->nrows, false);
+}
+
+/*
+ * Fewer rows than planned: a trigger, a rule or a policy swallowed some.
+ */
+static void
+require_count(const MxFeature *feature, uint64 done, int64 planned,
+			  bool written)
+{
+	if (done == (uint64) planned)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+			 written ?
+			 errmsg("could not write all tombstones to relation \"%s\"",
+					get_rel_name(feature->relid)) :
+			 errmsg("could not delete all rows from relation \"%s\"",
+					get_rel_name(feature->relid)),
+			 errdetail("%lld rows were planned, %llu were done.",
+					   (long long) planned, (unsigned long long) done),
+			 errhint("A trigger, a rule or another session may have changed or swallowed some.")));
+}
+
+/*
+ * Can anything but ourselves have a say in what is inserted?  A partition's
+ * own triggers are not looked for: they cost more to find than to verify.
+ */
+static bool
+may_be_changed(Relation rel)
+{
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		return true;
+	return rel->trigdesc != NULL && rel->trigdesc->trig_insert_before_row;
+}
+
+/*
+ * What makes a tombstone hide its sample, and the stamps; metaxy_deleted_at
+ * comes last.
+ */
+static List *
+verified_columns(const MxFeature *feature, Relation rel)
+{
+	List	   *columns = list_copy(feature->id_columns);
+
+	if (feature->version != NULL)
+		columns = lappend(columns, MX_FEATURE_VERSION);
+	columns = lappend(columns, MX_CREATED_AT);
+	columns = lappend(columns, MX_UPDATED_AT);
+	return lappend(columns, MX_DELETED_AT);
+}
+
+static void
+start_verifier(Verifier *verifier, const MxDelete *delete, MxStep *step,
+			   List *columns)
+{
+	const MxFeature *feature = &delete->registry->features[step->feature];
+	ListCell   *lc;
+
+	verifier->rows = step->rows;
+	verifier->pointer = tuplestore_alloc_read_pointer(step->rows->rows,
+													  EXEC_FLAG_REWIND);
+	tuplestore_select_read_pointer(step->rows->rows, verifier->pointer);
+	tuplestore_rescan(step->rows->rows);
+	verifier->slot = MakeSingleTupleTableSlot(step->rows->desc,
+											  &TTSOpsMinimalTuple);
+	verifier->ncolumns = list_length(columns);
+	verifier->numbers = palloc(sizeof(AttrNumber) * verifier->ncolumns);
+	foreach(lc, columns)
+		verifier->numbers[foreach_current_index(lc)] =
+			mx_store_column(step->rows, lfirst(lc));
+	verifier->stamp = delete->stamp;
+	verifier->relation = get_rel_name(feature->relid);
+}
+
+/*
+ * One row as it was written.  Rows come back in the order of the store.
+ */
+static bool
+verify_row(TupleTableSlot *slot, void *arg)
+{
+	Verifier   *verifier = arg;
+	bool		same;
+
+	tuplestore_select_read_pointer(verifier->rows->rows, verifier->pointer);
+	same = tuplestore_gettupleslot(verifier->rows->rows, true, false,
+								   verifier->slot);
+	for (int i = 1; same && i <= verifier->ncolumns; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(slot->tts_tupleDescriptor,
+													i - 1);
+		bool		isnull;
+		bool		planned_null = false;
+		Datum		written = slot_getattr(slot, i, &isnull);
+		Datum		planned;
+
+		if (i == verifier->ncolumns)
+			planned = TimestampTzGetDatum(verifier->stamp);
+		else
+			planned = slot_getattr(verifier->slot, verifier->numbers[i - 1],
+								   &planned_null);
+		same = isnull == planned_null &&
+			(isnull || datum_image_eq(written, planned, attribute->attbyval,
+									  attribute->attlen));
+	}
+	if (!same)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("a tombstone written to relation \"%s\" was changed on its way",
+						verifier->relation),
+				 errhint("A trigger of the table changes or swallows rows.")));
+	return false;
+}

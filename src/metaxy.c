@@ -1,0 +1,61 @@
+/*-------------------------------------------------------------------------
+ *
+ * metaxy.c
+ *		The module: its magic block and its settings.
+ *
+ * src/metaxy.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "fmgr.h"
+#include "utils/guc.h"
+
+#include "base/base.h"
+
+MX_MODULE_MAGIC();
+
+void		_PG_init(void);
+
+/* metaxy.filter_language: what a filter may say, checked in read/safe.c */
+int			mx_filter_language = MX_FILTER_SAFE;
+
+/* metaxy.max_skew: how far ahead of the wall clock a row may be dated */
+int			mx_max_skew = 5 * 60 * 1000;
+
+/* metaxy.log_filter: whether the ledger keeps the text of filters */
+bool		mx_log_filter = true;
+
+static const struct config_enum_entry filter_languages[] = {
+	{"safe", MX_FILTER_SAFE, false},
+	{"sql", MX_FILTER_SQL, false},
+	{NULL, 0, false}
+};
+
+void
+_PG_init(void)
+{
+	DefineCustomEnumVariable("metaxy.filter_language",
+							 "What filters may say.",
+							 "\"safe\" allows the table's columns, literals and functions that only compute; \"sql\" any expression that WHERE takes.",
+							 &mx_filter_language,
+							 MX_FILTER_SAFE, filter_languages,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("metaxy.max_skew",
+							"How far ahead of the server's clock a row may be dated.",
+							NULL,
+							&mx_max_skew,
+							5 * 60 * 1000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomBoolVariable("metaxy.log_filter",
+							 "Keeps the text of filters in the ledger.",
+							 "Filters may hold personal data; switched off, the ledger says only that there was one.",
+							 &mx_log_filter,
+							 true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+
+	MarkGUCPrefixReserved("metaxy");
+}

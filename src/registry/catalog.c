@@ -1,0 +1,308 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalog.c
+ *		Reads the registry's tables.
+ *		
+ *		Like the server's own catalogs, they are read as they are now, whatever
+ *		snapshot the transaction holds: a dependency that another session has
+ *		just committed must not be missed when a cycle is looked for.
+ *
+ * src/registry/catalog.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+#include "registry/registry.h"
+
+#define FEATURE_COLUMNS \
+	"feature, relation::pg_catalog.oid, id_columns, feature_version, " \
+	"owner::pg_catalog.oid, project, views, indexes"
+
+static uint64 read_now(MxQuery *query);
+static MxFeature *load_one(MxQuery *query);
+static void read_feature(uint64 row, MxFeature *feature);
+static void read_dependency(uint64 row, const MxRegistry *registry,
+							MxDependency *dependency);
+static int	compare_features(const void *a, const void *b);
+static void build_graph(MxRegistry *registry);
+static char *text_column(uint64 row, int column);
+static Datum column(uint64 row, int number, bool *isnull);
+
+/*
+ * Keeps other sessions from changing the graph until the transaction ends.
+ * Readers go on.
+ */
+void
+mx_registry_lock(void)
+{
+	LockRelationOid(mx_registry_table(MX_TABLE_DEPENDENCY),
+					ShareRowExclusiveLock);
+}
+
+/*
+ * The whole registry: features in the order of their keys, the dependencies
+ * between them, and the graph that both make.
+ */
+MxRegistry *
+mx_registry_load(void)
+{
+	MxRegistry *registry = palloc0(sizeof(MxRegistry));
+	MxQuery    *query;
+
+	query = mx_query_new();
+	appendStringInfo(mx_query_sql(query),
+					 "SELECT " FEATURE_COLUMNS " FROM %s." MX_TABLE_FEATURE,
+					 mx_schema());
+	registry->nfeatures = (int) read_now(query);
+	registry->features =
+		palloc0(sizeof(MxFeature) * Max(registry->nfeatures, 1));
+	for (int i = 0; i < registry->nfeatures; i++)
+		read_feature(i, &registry->features[i]);
+	SPI_freetuptable(SPI_tuptable);
+	qsort(registry->features, registry->nfeatures, sizeof(MxFeature),
+		  compare_features);
+
+	query = mx_query_new();
+	appendStringInfo(mx_query_sql(query),
+					 "SELECT feature, upstream, lineage, on_columns, rename, "
+					 "optional FROM %s." MX_TABLE_DEPENDENCY
+					 " ORDER BY feature, upstream",
+					 mx_schema());
+	registry->ndependencies = (int) read_now(query);
+	registry->dependencies =
+		palloc0(sizeof(MxDependency) * Max(registry->ndependencies, 1));
+	for (int i = 0; i < registry->ndependencies; i++)
+		read_dependency(i, registry, &registry->dependencies[i]);
+	SPI_freetuptable(SPI_tuptable);
+
+	build_graph(registry);
+	return registry;
+}
+
+/*
+ * One feature by its key; NULL if there is none.
+ */
+MxFeature *
+mx_feature_load(const char *key)
+{
+	MxQuery    *query = mx_query_new();
+	int			n = mx_query_text(query, key);
+
+	appendStringInfo(mx_query_sql(query),
+					 "SELECT " FEATURE_COLUMNS " FROM %s." MX_TABLE_FEATURE
+					 " WHERE feature OPERATOR(pg_catalog.=) $%d",
+					 mx_schema(), n);
+	return load_one(query);
+}
+
+/*
+ * The feature that a table holds; NULL if it holds none.
+ */
+MxFeature *
+mx_feature_of_table(Oid relid)
+{
+	MxQuery    *query = mx_query_new();
+	int			n = mx_query_value(query, REGCLASSOID,
+								   ObjectIdGetDatum(relid), false);
+
+	appendStringInfo(mx_query_sql(query),
+					 "SELECT " FEATURE_COLUMNS " FROM %s." MX_TABLE_FEATURE
+					 " WHERE relation OPERATOR(pg_catalog.=) $%d",
+					 mx_schema(), n);
+	return load_one(query);
+}
+
+/*
+ * One feature by its key: 42704 if there is none.
+ */
+MxFeature *
+mx_feature_require(const char *key)
+{
+	MxFeature  *feature = mx_feature_load(key);
+
+	if (feature == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("feature \"%s\" is not registered", key)));
+	return feature;
+}
+
+/*
+ * Place of a feature in a loaded registry; -1 if it is not there.
+ */
+int
+mx_registry_find(const MxRegistry *registry, const char *key)
+{
+	MxFeature	wanted = {.key = (char *) key};
+	MxFeature  *found = bsearch(&wanted, registry->features,
+								registry->nfeatures, sizeof(MxFeature),
+								compare_features);
+
+	return found == NULL ? -1 : (int) (found - registry->features);
+}
+
+/*
+ * The same: 42704 if it is not there.
+ */
+int
+mx_registry_require(const MxRegistry *registry, const char *key)
+{
+	int			place = mx_registry_find(registry, key);
+
+	if (place < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("feature \"%s\" is not registered", key)));
+	return place;
+}
+
+/*
+ * A dependency's "rename", {"upstream's name": "the feature's"}, as two lists
+ * of names.  Anything but an object of texts is 22023.
+ */
+void
+mx_rename_lists(Jsonb *rename, List **from, List **to)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&rename->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	*from = *to = NIL;
+	token = JsonbIteratorNext(&iterator, &value, true);
+	if (token != WJB_BEGIN_OBJECT)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"rename\" must be a JSON object")));
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			*from = lappend(*from, pnstrdup(value.val.string.val,
+											value.val.string.len));
+		else if (token == WJB_VALUE)
+		{
+			if (value.type != jbvString)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("\"rename\" must map column \"%s\" to a column name",
+								(char *) llast(*from))));
+			*to = lappend(*to, pnstrdup(value.val.string.val,
+										value.val.string.len));
+		}
+	}
+}
+
+/*
+ * Runs a query under a snapshot of this moment that shows our own changes.
+ */
+static uint64
+read_now(MxQuery *query)
+{
+	uint64		nrows;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	nrows = mx_query_run(query, MX_READ, NULL);
+	PopActiveSnapshot();
+	return nrows;
+}
+
+static MxFeature *
+load_one(MxQuery *query)
+{
+	MxFeature  *feature;
+
+	if (read_now(query) == 0)
+		return NULL;
+	feature = palloc0(sizeof(MxFeature));
+	read_feature(0, feature);
+	SPI_freetuptable(SPI_tuptable);
+	return feature;
+}
+
+static void
+read_feature(uint64 row, MxFeature *feature)
+{
+	bool		isnull;
+	Datum		value;
+
+	feature->key = text_column(row, 1);
+	value = column(row, 2, &isnull);
+	feature->relid = isnull ? InvalidOid : DatumGetObjectId(value);
+	value = column(row, 3, &isnull);
+	feature->id_columns = mx_array_names(DatumGetArrayTypeP(value),
+										 "id_columns");
+	feature->version = text_column(row, 4);
+	feature->owner = DatumGetObjectId(column(row, 5, &isnull));
+	feature->project = text_column(row, 6);
+	feature->views = DatumGetBool(column(row, 7, &isnull));
+	feature->indexes = DatumGetBool(column(row, 8, &isnull));
+}
+
+static void
+read_dependency(uint64 row, const MxRegistry *registry,
+				MxDependency *dependency)
+{
+	bool		isnull;
+	Datum		value;
+
+	dependency->feature =
+		mx_registry_require(registry, text_column(row, 1));
+	dependency->upstream =
+		mx_registry_require(registry, text_column(row, 2));
+	dependency->lineage = mx_choice(text_column(row, 3), "lineage",
+									mx_lineages);
+	value = column(row, 4, &isnull);
+	if (!isnull)
+		dependency->on_columns = mx_array_names(DatumGetArrayTypeP(value),
+												"on_columns");
+	value = column(row, 5, &isnull);
+	if (!isnull)
+		mx_rename_lists(DatumGetJsonbP(value), &dependency->rename_from,
+						&dependency->rename_to);
+	dependency->optional = DatumGetBool(column(row, 6, &isnull));
+}
+
+static int
+compare_features(const void *a, const void *b)
+{
+	return mx_key_compare(((const MxFeature *) a)->key,
+						  ((const MxFeature *) b)->key);
+}
+
+static void
+build_graph(MxRegistry *registry)
+{
+	int			n = registry->ndependencies;
+	int		   *from = palloc(sizeof(int) * Max(n, 1));
+	int		   *to = palloc(sizeof(int) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		from[i] = registry->dependencies[i].upstream;
+		to[i] = registry->dependencies[i].feature;
+	}
+	registry->graph = mx_graph_build(registry->nfeatures, n, from, to);
+}
+
+static char *
+text_column(uint64 row, int number)
+{
+	bool		isnull;
+	Datum		value = column(row, number, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+static Datum
+column(uint64 row, int number, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+						 number, isnull);
+}
