@@ -27,7 +27,7 @@ OBJS = \
 	src/registry/sync_features.o src/registry/unique.o \
 	src/read/columns.o src/read/filter.o src/read/grants.o src/read/latest.o \
 	src/read/safe.o src/read/status.o src/read/view_query.o src/read/views.o \
-	src/delete/delete.o src/delete/find.o src/delete/foreign_keys.o \
+	src/delete/check.o src/delete/delete.o src/delete/find.o src/delete/foreign_keys.o \
 	src/delete/history.o src/delete/keys.o src/delete/ledger.o \
 	src/delete/match.o src/delete/plan.o src/delete/request.o \
 	src/delete/rows.o src/delete/write.o

@@ -11,20 +11,13 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "access/xact.h"
-#include "catalog/pg_class.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
-#include "foreign/fdwapi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "delete/delete.h"
@@ -35,14 +28,6 @@
 static void run_delete(MxDelete *delete);
 static void end_stores(MxPlan *plan);
 static MxRegistry *load_registry(const MxRequest *request);
-static void lock_tables(MxDelete *delete);
-static void check_step(MxDelete *delete, MxStep *step);
-static void check_edges(const MxDelete *delete);
-static void check_rights(const MxDelete *delete, const MxFeature *feature,
-						 Relation rel);
-static bool may_write(const MxDelete *delete, const MxFeature *feature,
-					  Relation rel);
-static void check_can_remove(Relation rel);
 static void plan_execution(MxDelete *delete);
 static void warn_outside(const MxDelete *delete);
 static char *make_digest(const MxDelete *delete);
@@ -91,10 +76,8 @@ run_delete(MxDelete *delete)
 	delete->registry = load_registry(request);
 	delete->plan = plan = mx_plan(delete->registry, request);
 	delete->kilobytes = Max(64, work_mem / plan->nsteps);
-	lock_tables(delete);
-	for (int i = 0; i < plan->nsteps; i++)
-		check_step(delete, &plan->steps[i]);
-	check_edges(delete);
+	mx_lock_tables(delete);
+	mx_check_delete(delete);
 	plan_execution(delete);
 	warn_outside(delete);
 
@@ -169,184 +152,6 @@ load_registry(const MxRequest *request)
 	registry->features = mx_feature_require(linitial(request->features));
 	registry->graph = mx_graph_build(1, 0, NULL, NULL);
 	return registry;
-}
-
-/*
- * Locks the tables of all steps in the order of their OIDs, as DML would, and
- * like it not before the caller is known to have some right on them.  A table
- * that is gone by then leaves its feature without one.
- */
-static void
-lock_tables(MxDelete *delete)
-{
-	LOCKMODE	mode = delete->request->dry_run ? AccessShareLock :
-		RowExclusiveLock;
-	List	   *relids = NIL;
-	ListCell   *lc;
-
-	for (int i = 0; i < delete->plan->nsteps; i++)
-	{
-		MxStep	   *step = &delete->plan->steps[i];
-		Oid			relid = delete->registry->features[step->feature].relid;
-
-		if (OidIsValid(relid))
-			relids = lappend_oid(relids, relid);
-	}
-	list_sort(relids, list_oid_cmp);
-	foreach(lc, relids)
-	{
-		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(lc))))
-			mx_require_select(lfirst_oid(lc));
-		LockRelationOid(lfirst_oid(lc), mode);
-	}
-
-	for (int i = 0; i < delete->plan->nsteps; i++)
-	{
-		MxStep	   *step = &delete->plan->steps[i];
-		MxFeature  *feature = &delete->registry->features[step->feature];
-
-		if (OidIsValid(feature->relid) &&
-			!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(feature->relid)))
-			feature->relid = InvalidOid;
-	}
-}
-
-/*
- * Is the step's table still what it was when it was registered, may the
- * caller do this to it, and do the filters fit?
- */
-static void
-check_step(MxDelete *delete, MxStep *step)
-{
-	const MxRequest *request = delete->request;
-	const MxFeature *feature = &delete->registry->features[step->feature];
-	Relation	rel;
-	ListCell   *lc;
-
-	if (!OidIsValid(feature->relid))
-	{
-		if (step->named)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_OBJECT),
-					 errmsg("feature \"%s\" has no table", feature->key),
-					 errhint("Create the table, then call metaxy_register() or metaxy_sync().")));
-		ereport(WARNING,
-				(errmsg("feature \"%s\" has no table, nothing is deleted there",
-						feature->key)));
-		return;
-	}
-
-	rel = table_open(feature->relid, NoLock);
-	mx_check_columns(feature, rel);
-	if (step->named && request->version != NULL && feature->version == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("feature \"%s\" is not versioned", feature->key),
-				 errhint("Leave out \"feature_version\".")));
-	check_rights(delete, feature, rel);
-	if (!request->soft)
-		check_can_remove(rel);
-	if (step->named)
-	{
-		foreach(lc, request->filters)
-			mx_filter_check(lfirst(lc), rel);
-	}
-	table_close(rel, NoLock);
-}
-
-/*
- * Do the edges inside the plan still join what they did?
- */
-static void
-check_edges(const MxDelete *delete)
-{
-	const MxRegistry *registry = delete->registry;
-	bool	   *member = palloc0(sizeof(bool) * registry->nfeatures);
-
-	for (int i = 0; i < delete->plan->nsteps; i++)
-		member[delete->plan->steps[i].feature] = true;
-	for (int i = 0; i < registry->ndependencies; i++)
-	{
-		const MxDependency *dependency = &registry->dependencies[i];
-
-		if (member[dependency->feature] && member[dependency->upstream])
-			mx_check_edge(&registry->features[dependency->feature],
-						  &registry->features[dependency->upstream],
-						  dependency);
-	}
-}
-
-/*
- * Policies must not make a delete silently partial, and a dry run says what
- * the caller would lack.  All else the server itself checks where it happens.
- */
-static void
-check_rights(const MxDelete *delete, const MxFeature *feature, Relation rel)
-{
-	const MxRequest *request = delete->request;
-
-	if ((request->cascade != MX_CASCADE_NONE || !request->soft) &&
-		mx_rls_applies(feature->relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("row-level security on relation \"%s\" would make this delete partial",
-						get_rel_name(feature->relid)),
-				 errhint("Only its owner, or a role that bypasses row-level security, can delete hard or cascade here.")));
-
-	if (request->dry_run && !may_write(delete, feature, rel))
-		ereport(NOTICE,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("the delete itself would need the %s privilege on relation \"%s\"",
-						request->soft ? "INSERT" : "DELETE",
-						get_rel_name(feature->relid))));
-}
-
-/*
- * Has the caller the privilege that the delete itself will need?  INSERT may
- * have been granted column by column.
- */
-static bool
-may_write(const MxDelete *delete, const MxFeature *feature, Relation rel)
-{
-	AclMode		mode = delete->request->soft ? ACL_INSERT : ACL_DELETE;
-	ListCell   *lc;
-
-	if (pg_class_aclcheck(feature->relid, GetUserId(), mode) == ACLCHECK_OK)
-		return true;
-	if (!delete->request->soft)
-		return false;
-	foreach(lc, mx_copied_columns(rel, feature->id_columns))
-	{
-		if (pg_attribute_aclcheck(feature->relid,
-								  get_attnum(feature->relid, lfirst(lc)),
-								  GetUserId(), mode) != ACLCHECK_OK)
-			return false;
-	}
-	return true;
-}
-
-/*
- * A hard delete needs a store that can remove rows.
- */
-static void
-check_can_remove(Relation rel)
-{
-	FdwRoutine *routine;
-	int			events;
-
-	if (rel->rd_rel->relkind != RELKIND_FOREIGN_TABLE)
-		return;
-	routine = GetFdwRoutineForRelation(rel, false);
-	if (routine->IsForeignRelUpdatable != NULL)
-		events = routine->IsForeignRelUpdatable(rel);
-	else
-		events = routine->ExecForeignDelete != NULL ? 1 << CMD_DELETE : 0;
-	if ((events & (1 << CMD_DELETE)) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot delete rows from foreign table \"%s\"",
-						RelationGetRelationName(rel)),
-				 errdetail("Its foreign-data wrapper does not support it.")));
 }
 
 /*

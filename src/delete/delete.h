@@ -163,6 +163,9 @@ extern void mx_append_key_join(MxMatch *match, StringInfo sql,
 							   const char *alias, MxStore *store,
 							   List *own_columns, List *store_columns);
 
+extern MxStore *mx_kept_keys(const MxDelete *delete, const MxSource *source,
+							 List *columns);
+
 /* in match.c */
 extern void mx_append_match_columns(StringInfo sql, const MxFeature *feature,
 									const char *ref);
@@ -179,6 +182,10 @@ typedef struct MxCounter
 	int			ncolumns;
 	StringInfoData identity;	/* of the row at hand, as bytes */
 } MxCounter;
+
+/* in check.c */
+extern void mx_lock_tables(MxDelete *delete);
+extern void mx_check_delete(const MxDelete *delete);
 
 /* in find.c */
 extern void mx_find(MxDelete *delete);

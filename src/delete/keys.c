@@ -161,6 +161,47 @@ mx_append_key_join(MxMatch *match, StringInfo sql, const char *alias,
 }
 
 /*
+ * Keys of those groups with a doomed parent that have another parent, active
+ * in scope and not doomed.
+ */
+MxStore *
+mx_kept_keys(const MxDelete *delete, const MxSource *source, List *columns)
+{
+	const MxStep *step = &delete->plan->steps[source->other];
+	const MxFeature *feature = &delete->registry->features[step->feature];
+	MxMatch		match = {.delete = delete,.step = step,.feature = feature};
+	MxStore    *store = mx_store_new(delete->kilobytes);
+	StringInfo	sql;
+	ListCell   *lc;
+
+	if (step->whole)
+		return store;
+	match.query = mx_query_new();
+	match.ref = mx_table_ref(feature, NULL);
+	match.version = mx_scope(delete, step, match.query);
+
+	sql = mx_query_sql(match.query);
+	appendStringInfoString(sql, "SELECT DISTINCT ");
+	foreach(lc, columns)
+	{
+		if (foreach_current_index(lc) > 0)
+			appendStringInfoString(sql, ", ");
+		mx_append_column(sql, match.ref, lfirst(lc));
+	}
+	mx_append_latest(sql, feature, NULL, match.version, false, MX_ACTIVE);
+	appendStringInfoString(sql, " AND (");
+	mx_append_keys(&match, sql, step->doomed, columns, columns, true);
+	appendStringInfoString(sql, ") AND NOT (");
+	mx_append_keys(&match, sql, step->doomed, feature->id_columns,
+				   feature->id_columns, true);
+	appendStringInfoChar(sql, ')');
+
+	mx_query_run(match.query, MX_READ, mx_store_receiver(store, NULL, NULL));
+	mx_store_register(store, psprintf("metaxy kept %d", source->dependency));
+	return store;
+}
+
+/*
  * own = key AND ..., each by the equality that both types share.  The own
  * column's collation decides, as it does within its table.
  */

@@ -51,8 +51,6 @@ static void source_keys(const Finder *finder, const MxSource *source,
 						List **store_columns);
 static Hit	keys_hit(Finder *finder, MxStore *store, List *own_columns,
 					 List *store_columns, const char *alias);
-static MxStore *find_kept(const MxDelete *delete, const MxSource *source,
-						  List *columns);
 static char *sample_history_hit(Finder *finder);
 static void write_plain(Finder *finder, MxLatest which);
 static void write_joined(Finder *finder, MxLatest which);
@@ -178,8 +176,8 @@ source_hit(Finder *finder, int number)
 									psprintf("metaxy key %d", number));
 	if (source->effect == MX_DOOMS_GROUP)
 	{
-		MxStore    *kept = find_kept(finder->match.delete, source,
-									 store_columns);
+		MxStore    *kept = mx_kept_keys(finder->match.delete, source,
+										store_columns);
 
 		finder->kept[number] = keys_hit(finder, kept, own_columns,
 										store_columns,
@@ -258,47 +256,6 @@ keys_hit(Finder *finder, MxStore *store, List *own_columns,
 	}
 	hit.text = sql.data;
 	return hit;
-}
-
-/*
- * Keys of those groups with a doomed parent that have another parent, active
- * in scope and not doomed.
- */
-static MxStore *
-find_kept(const MxDelete *delete, const MxSource *source, List *columns)
-{
-	const MxStep *step = &delete->plan->steps[source->other];
-	const MxFeature *feature = &delete->registry->features[step->feature];
-	MxMatch		match = {.delete = delete,.step = step,.feature = feature};
-	MxStore    *store = mx_store_new(delete->kilobytes);
-	StringInfo	sql;
-	ListCell   *lc;
-
-	if (step->whole)
-		return store;
-	match.query = mx_query_new();
-	match.ref = mx_table_ref(feature, NULL);
-	match.version = mx_scope(delete, step, match.query);
-
-	sql = mx_query_sql(match.query);
-	appendStringInfoString(sql, "SELECT DISTINCT ");
-	foreach(lc, columns)
-	{
-		if (foreach_current_index(lc) > 0)
-			appendStringInfoString(sql, ", ");
-		mx_append_column(sql, match.ref, lfirst(lc));
-	}
-	mx_append_latest(sql, feature, NULL, match.version, false, MX_ACTIVE);
-	appendStringInfoString(sql, " AND (");
-	mx_append_keys(&match, sql, step->doomed, columns, columns, true);
-	appendStringInfoString(sql, ") AND NOT (");
-	mx_append_keys(&match, sql, step->doomed, feature->id_columns,
-				   feature->id_columns, true);
-	appendStringInfoChar(sql, ')');
-
-	mx_query_run(match.query, MX_READ, mx_store_receiver(store, NULL, NULL));
-	mx_store_register(store, psprintf("metaxy kept %d", source->dependency));
-	return store;
 }
 
 /*
