@@ -22,15 +22,17 @@ OBJS = \
 	src/registry/catalog.o src/registry/check.o src/registry/drop.o \
 	src/registry/edge.o src/registry/feature.o src/registry/graph.o \
 	src/registry/join.o src/registry/order.o src/registry/ready.o \
-	src/registry/render.o src/registry/rows.o src/registry/spec.o \
-	src/registry/sync.o src/registry/sync_apply.o src/registry/sync_edges.o \
-	src/registry/sync_features.o src/registry/unique.o \
+	src/registry/record.o src/registry/render.o src/registry/rows.o \
+	src/registry/spec.o src/registry/sync.o src/registry/sync_apply.o \
+	src/registry/sync_edges.o src/registry/sync_features.o \
+	src/registry/unique.o \
 	src/read/columns.o src/read/filter.o src/read/grants.o src/read/latest.o \
-	src/read/safe.o src/read/status.o src/read/view_query.o src/read/views.o \
-	src/delete/check.o src/delete/delete.o src/delete/find.o src/delete/foreign_keys.o \
-	src/delete/history.o src/delete/keys.o src/delete/ledger.o \
-	src/delete/match.o src/delete/plan.o src/delete/request.o \
-	src/delete/rows.o src/delete/write.o
+	src/read/read_only.o src/read/safe.o src/read/status.o \
+	src/read/view_query.o src/read/views.o \
+	src/delete/check.o src/delete/delete.o src/delete/find.o \
+	src/delete/foreign_keys.o src/delete/history.o src/delete/keys.o \
+	src/delete/ledger.o src/delete/match.o src/delete/plan.o \
+	src/delete/request.o src/delete/rows.o src/delete/write.o
 
 DATA = $(wildcard sql/metaxy--*.sql)
 

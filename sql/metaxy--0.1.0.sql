@@ -343,6 +343,17 @@ COMMENT ON FUNCTION @extschema@.metaxy_delete(text[], text[], boolean, text, boo
 	'deletes the samples of several features that all filters match, as one operation';
 
 --
+-- The views are for reading
+--
+
+CREATE FUNCTION @extschema@.metaxy_read_only()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'metaxy_read_only'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.metaxy_read_only() IS
+	'trigger of the views: refuses to change rows through them';
+
+--
 -- Dropped tables and views leave the registry
 --
 

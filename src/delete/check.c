@@ -114,6 +114,14 @@ check_step(const MxDelete *delete, const MxStep *step)
 				 errmsg("feature \"%s\" is not versioned", feature->key),
 				 errhint("Leave out \"feature_version\".")));
 	check_rights(delete, feature, rel);
+	if (mx_has_rule(rel, request->soft ? CMD_INSERT : CMD_DELETE))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot delete from relation \"%s\"",
+						RelationGetRelationName(rel)),
+				 errdetail("It has a rule ON %s.",
+						   request->soft ? "INSERT" : "DELETE"),
+				 errhint("Drop the rule, or use a trigger instead.")));
 	if (!request->soft)
 		check_can_remove(rel);
 	if (step->named)

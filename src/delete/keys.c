@@ -31,6 +31,9 @@ static ArrayType *keys_array(MxStore *store, const char *column, Oid *type);
 static void append_comparisons(MxMatch *match, StringInfo sql,
 							   const char *alias, MxStore *store,
 							   List *own_columns, List *store_columns);
+static void append_key_column(MxMatch *match, StringInfo sql,
+							  const char *alias, MxStore *store,
+							  const char *own, const char *key);
 static void append_own_column(const MxMatch *match, StringInfo sql,
 							  const char *column);
 static Oid	own_type(const MxMatch *match, const char *column);
@@ -145,14 +148,15 @@ void
 mx_append_key_join(MxMatch *match, StringInfo sql, const char *alias,
 				   MxStore *store, List *own_columns, List *store_columns)
 {
-	ListCell   *lc;
+	ListCell   *own;
+	ListCell   *key;
 
 	appendStringInfoString(sql, " LEFT JOIN (SELECT DISTINCT ");
-	foreach(lc, store_columns)
+	forboth(own, own_columns, key, store_columns)
 	{
-		if (foreach_current_index(lc) > 0)
+		if (own != list_head(own_columns))
 			appendStringInfoString(sql, ", ");
-		mx_append_store_column(sql, store, alias, lfirst(lc));
+		append_key_column(match, sql, alias, store, lfirst(own), lfirst(key));
 	}
 	appendStringInfoString(sql, " FROM ");
 	mx_append_store(sql, store, alias);
@@ -202,8 +206,7 @@ mx_kept_keys(const MxDelete *delete, const MxSource *source, List *columns)
 }
 
 /*
- * own = key AND ..., each by the equality that both types share.  The own
- * column's collation decides, as it does within its table.
+ * own = key AND ..., each by the equality that both types share.
  */
 static void
 append_comparisons(MxMatch *match, StringInfo sql, const char *alias,
@@ -215,29 +218,40 @@ append_comparisons(MxMatch *match, StringInfo sql, const char *alias,
 	forboth(own, own_columns, key, store_columns)
 	{
 		AttrNumber	number;
-		Oid			type = own_type(match, lfirst(own));
-		Oid			key_type = store_type(store, lfirst(key), &number);
-		Oid			key_collation =
-			TupleDescAttr(store->desc, number - 1)->attcollation;
-		Oid			relid = match->feature->relid;
-		Oid			collation;
-		int32		typmod;
-		Oid			ignored;
 
-		get_atttypetypmodcoll(relid, get_attnum(relid, lfirst(own)),
-							  &ignored, &typmod, &collation);
 		if (own != list_head(own_columns))
 			appendStringInfoString(sql, " AND ");
 		append_own_column(match, sql, lfirst(own));
 		appendStringInfoChar(sql, ' ');
-		mx_append_operator(sql, mx_equality(type, key_type));
+		mx_append_operator(sql, mx_equality(own_type(match, lfirst(own)),
+											store_type(store, lfirst(key),
+													   &number)));
 		appendStringInfoChar(sql, ' ');
-		mx_append_store_column(sql, store, alias, lfirst(key));
-		if (OidIsValid(collation) && OidIsValid(key_collation) &&
-			collation != key_collation)
-			appendStringInfo(sql, " COLLATE %s",
-							 mx_collation_name(collation));
+		append_key_column(match, sql, alias, store, lfirst(own), lfirst(key));
 	}
+}
+
+/*
+ * A key as it is compared: the own column's collation decides, as it does
+ * within its table.
+ */
+static void
+append_key_column(MxMatch *match, StringInfo sql, const char *alias,
+				  MxStore *store, const char *own, const char *key)
+{
+	Oid			relid = match->feature->relid;
+	AttrNumber	number = mx_store_column(store, key);
+	Oid			key_collation = TupleDescAttr(store->desc, number - 1)->attcollation;
+	Oid			collation;
+	int32		typmod;
+	Oid			type;
+
+	get_atttypetypmodcoll(relid, get_attnum(relid, own), &type, &typmod,
+						  &collation);
+	mx_append_store_column(sql, store, alias, key);
+	if (OidIsValid(collation) && OidIsValid(key_collation) &&
+		collation != key_collation)
+		appendStringInfo(sql, " COLLATE %s", mx_collation_name(collation));
 }
 
 /*

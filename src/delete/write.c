@@ -13,7 +13,9 @@
 #include "access/table.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "catalog/pg_trigger.h"
 #include "executor/executor.h"
+#include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -33,6 +35,12 @@ typedef struct Verifier
 	const char *relation;
 } Verifier;
 
+static Relation open_for_write(const MxFeature *feature);
+static void require_columns(const MxFeature *feature, const MxStore *rows,
+							List *columns);
+static uint64 count_tombstones(const MxDelete *delete,
+							   const MxFeature *feature);
+static bool has_after_trigger(Relation rel);
 static List *verified_columns(const MxFeature *feature, Relation rel);
 static bool may_be_changed(Relation rel);
 static void start_verifier(Verifier *verifier, const MxDelete *delete,
@@ -54,7 +62,7 @@ mx_soft_delete(MxDelete *delete, MxStep *step)
 	const MxFeature *feature = &delete->registry->features[step->feature];
 	MxQuery    *query = mx_query_new();
 	StringInfo	sql = mx_query_sql(query);
-	Relation	rel = table_open(feature->relid, NoLock);
+	Relation	rel = open_for_write(feature);
 	List	   *columns = mx_copied_columns(rel, feature->id_columns);
 	Verifier	verifier;
 	DestReceiver *receiver = NULL;
@@ -62,6 +70,7 @@ mx_soft_delete(MxDelete *delete, MxStep *step)
 	uint64		done;
 	ListCell   *lc;
 
+	require_columns(feature, step->rows, columns);
 	stamp = mx_query_value(query, TIMESTAMPTZOID,
 						   TimestampTzGetDatum(delete->stamp), false);
 	appendStringInfo(sql, "INSERT INTO %s (", mx_relation_name(feature->relid));
@@ -96,6 +105,9 @@ mx_soft_delete(MxDelete *delete, MxStep *step)
 	if (receiver != NULL)
 		ExecDropSingleTupleTableSlot(verifier.slot);
 	require_count(feature, done, step->nrows, true);
+	if (has_after_trigger(rel))
+		require_count(feature, count_tombstones(delete, feature),
+					  step->nrows, true);
 	table_close(rel, NoLock);
 }
 
@@ -107,6 +119,7 @@ void
 mx_hard_delete(MxDelete *delete, MxStep *step)
 {
 	const MxFeature *feature = &delete->registry->features[step->feature];
+	Relation	rel = open_for_write(feature);
 	MxQuery    *query = mx_query_new();
 	StringInfo	sql = mx_query_sql(query);
 	char	   *ref = mx_table_ref(feature, NULL);
@@ -126,6 +139,63 @@ mx_hard_delete(MxDelete *delete, MxStep *step)
 	mx_append_store_column(sql, step->rows, place, "tableoid");
 	done = mx_query_run(query, MX_WRITE, NULL);
 	require_count(feature, done, step->nrows, false);
+	table_close(rel, NoLock);
+}
+
+/*
+ * The table of a step, locked since before it was looked at.  A trigger on
+ * the table of a step before this one runs in our own transaction, though,
+ * and no lock keeps that from changing or dropping it.
+ */
+static Relation
+open_for_write(const MxFeature *feature)
+{
+	Relation	rel = try_table_open(feature->relid, NoLock);
+
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("table of feature \"%s\" was dropped while it was deleted from",
+						feature->key)));
+	return rel;
+}
+
+static void
+require_columns(const MxFeature *feature, const MxStore *rows, List *columns)
+{
+	ListCell   *lc;
+
+	foreach(lc, columns)
+	{
+		if (SPI_fnumber(rows->desc, lfirst(lc)) <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+					 errmsg("table of feature \"%s\" was altered while it was deleted from",
+							feature->key)));
+	}
+}
+
+/*
+ * Tombstones of this operation that are in the table now.
+ */
+static uint64
+count_tombstones(const MxDelete *delete, const MxFeature *feature)
+{
+	MxQuery    *query = mx_query_new();
+	int			n = mx_query_value(query, TIMESTAMPTZOID,
+								   TimestampTzGetDatum(delete->stamp), false);
+	bool		isnull;
+	uint64		count;
+
+	appendStringInfo(mx_query_sql(query),
+					 "SELECT pg_catalog.count(*) FROM %s WHERE " MX_DELETED_AT
+					 " OPERATOR(pg_catalog.=) $%d",
+					 mx_relation_name(feature->relid), n);
+	mx_query_run(query, MX_WRITE, NULL);
+	count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+										SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	return count;
 }
 
 /*
@@ -144,7 +214,7 @@ require_count(const MxFeature *feature, uint64 done, int64 planned,
 					get_rel_name(feature->relid)) :
 			 errmsg("could not delete all rows from relation \"%s\"",
 					get_rel_name(feature->relid)),
-			 errdetail("%lld rows were planned, %llu were done.",
+			 errdetail("Rows planned: %lld, done: %llu.",
 					   (long long) planned, (unsigned long long) done),
 			 errhint("A trigger, a rule or another session may have changed or swallowed some.")));
 }
@@ -159,6 +229,26 @@ may_be_changed(Relation rel)
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		return true;
 	return rel->trigdesc != NULL && rel->trigdesc->trig_insert_before_row;
+}
+
+/*
+ * Triggers that run afterwards can undo what was written.  Those of foreign
+ * keys do not.
+ */
+static bool
+has_after_trigger(Relation rel)
+{
+	TriggerDesc *desc = rel->trigdesc;
+
+	for (int i = 0; desc != NULL && i < desc->numtriggers; i++)
+	{
+		const Trigger *trigger = &desc->triggers[i];
+
+		if (!trigger->tgisinternal && TRIGGER_FOR_INSERT(trigger->tgtype) &&
+			TRIGGER_FOR_AFTER(trigger->tgtype))
+			return true;
+	}
+	return false;
 }
 
 /*

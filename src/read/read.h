@@ -63,6 +63,8 @@ typedef enum MxViewAction
 extern char *mx_view_query(const MxFeature *feature, MxLatest which);
 extern MxViewAction mx_view_compare(Oid view, Relation rel,
 									const char *query);
+extern bool mx_view_is_ours(Oid view, const MxFeature *feature,
+							MxLatest which);
 extern bool mx_view_bind(Oid view);
 
 /* in grants.c: "view" is the column of metaxy_feature that names the view */

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "access/table.h"
 #include "catalog/dependency.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
@@ -20,7 +21,9 @@
 #include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
+#include "utils/snapmgr.h"
 
 #include "read/read.h"
 
@@ -63,8 +66,12 @@ mx_view_compare(Oid view, Relation rel, const char *query)
 {
 	Relation	viewrel = relation_open(view, AccessShareLock);
 	MxViewAction action = MX_VIEW_REPLACE;
-	Datum		actual = DirectFunctionCall1(pg_get_viewdef,
-											 ObjectIdGetDatum(view));
+	Datum		actual;
+
+	/* it reads pg_rewrite by the active snapshot, which may be too old */
+	PushActiveSnapshot(GetLatestSnapshot());
+	actual = DirectFunctionCall1(pg_get_viewdef, ObjectIdGetDatum(view));
+	PopActiveSnapshot();
 
 	if (!same_columns(viewrel, rel))
 		action = MX_VIEW_CREATE;
@@ -74,6 +81,28 @@ mx_view_compare(Oid view, Relation rel, const char *query)
 		action = MX_VIEW_KEEP;
 	relation_close(viewrel, AccessShareLock);
 	return action;
+}
+
+/*
+ * Is it the very view that we would create, and the table's owner's?
+ */
+bool
+mx_view_is_ours(Oid view, const MxFeature *feature, MxLatest which)
+{
+	Relation	rel;
+	Relation	viewrel;
+	bool		ours;
+
+	if (get_rel_relkind(view) != RELKIND_VIEW)
+		return false;
+	rel = table_open(feature->relid, AccessShareLock);
+	viewrel = relation_open(view, AccessShareLock);
+	ours = viewrel->rd_rel->relowner == rel->rd_rel->relowner &&
+		mx_view_compare(view, rel, mx_view_query(feature, which)) ==
+		MX_VIEW_KEEP;
+	relation_close(viewrel, AccessShareLock);
+	table_close(rel, NoLock);
+	return ours;
 }
 
 /*

@@ -23,6 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "read/read.h"
@@ -44,6 +45,7 @@ static const ViewKind kinds[MX_NVIEWS] = {
 };
 
 static void load_views(const char *key, Oid *views);
+static bool adopt_views(const MxFeature *feature, Oid *views);
 static char *view_name(const MxFeature *feature, const ViewKind *kind);
 static bool type_exists(const char *name, Oid schema);
 static void require_create(Oid owner, Oid schema);
@@ -126,7 +128,8 @@ mx_check_view_names(const MxFeature *feature)
 					 errdetail("A name has at most %d bytes.", NAMEDATALEN - 1),
 					 errhint("Rename the table, or call metaxy_register with views => false.")));
 		taken = get_relname_relid(name, schema);
-		if (OidIsValid(taken) && taken != views[i])
+		if (OidIsValid(taken) && taken != views[i] &&
+			!mx_view_is_ours(taken, feature, kinds[i].which))
 			ereport(ERROR,
 					(errcode(ERRCODE_DUPLICATE_OBJECT),
 					 errmsg("relation \"%s\" already exists", name),
@@ -166,12 +169,13 @@ mx_views_create(const MxFeature *feature)
 	char	   *queries[MX_NVIEWS];
 	MxViewAction actions[MX_NVIEWS];
 	Oid			views[MX_NVIEWS];
-	bool		created = false;
+	bool		created;
 	bool		changed = false;
 	Oid			save_user;
 	int			save_context;
 
 	load_views(feature->key, views);
+	created = adopt_views(feature, views);
 	for (int i = 0; i < MX_NVIEWS; i++)
 	{
 		if (!OidIsValid(views[i]) || view_owner(views[i]) == owner)
@@ -219,7 +223,7 @@ mx_views_create(const MxFeature *feature)
 	table_close(rel, NoLock);
 	if (created)
 		write_views(feature->key, views, true);
-	return changed;
+	return changed || created;
 }
 
 /*
@@ -241,12 +245,13 @@ mx_views_drop(const MxFeature *feature)
 }
 
 /*
- * The views that the registry knows and that are still there.
+ * The views that the registry knows as it is now, and that are still there.
  */
 static void
 load_views(const char *key, Oid *views)
 {
 	MxQuery    *query = mx_query_new();
+	bool		found;
 
 	memset(views, 0, sizeof(Oid) * MX_NVIEWS);
 	mx_query_text(query, key);
@@ -256,9 +261,10 @@ load_views(const char *key, Oid *views)
 						 kinds[i].column);
 	appendStringInfo(mx_query_sql(query), " FROM %s." MX_TABLE_FEATURE
 					 " WHERE feature OPERATOR(pg_catalog.=) $1", mx_schema());
-	if (mx_query_run(query, MX_OWNER, NULL) == 0)
-		return;
-	for (int i = 0; i < MX_NVIEWS; i++)
+	PushActiveSnapshot(GetLatestSnapshot());
+	found = mx_query_run(query, MX_READ, NULL) > 0;
+	PopActiveSnapshot();
+	for (int i = 0; found && i < MX_NVIEWS; i++)
 	{
 		bool		isnull;
 		Datum		value = SPI_getbinval(SPI_tuptable->vals[0],
@@ -269,6 +275,30 @@ load_views(const char *key, Oid *views)
 			get_rel_relkind(DatumGetObjectId(value)) == RELKIND_VIEW)
 			views[i] = DatumGetObjectId(value);
 	}
+}
+
+/*
+ * Views of our making that the registry does not know: a restored schema
+ * brings them along, and its registry is empty.  Returns whether there were
+ * any.
+ */
+static bool
+adopt_views(const MxFeature *feature, Oid *views)
+{
+	bool		adopted = false;
+
+	for (int i = 0; i < MX_NVIEWS; i++)
+	{
+		Oid			view = get_relname_relid(view_name(feature, &kinds[i]),
+											 get_rel_namespace(feature->relid));
+
+		if (OidIsValid(views[i]) || !OidIsValid(view) ||
+			!mx_view_is_ours(view, feature, kinds[i].which))
+			continue;
+		views[i] = view;
+		adopted = true;
+	}
+	return adopted;
 }
 
 static char *
@@ -370,10 +400,16 @@ create_view(const MxFeature *feature, const ViewKind *kind,
 	char	   *schema =
 	get_namespace_name_or_temp(get_rel_namespace(feature->relid));
 
+	char	   *name = quote_qualified_identifier(schema,
+												  view_name(feature, kind));
+
 	mx_utility("CREATE %sVIEW %s WITH (security_invoker = true) AS %s",
-			   action == MX_VIEW_REPLACE ? "OR REPLACE " : "",
-			   quote_qualified_identifier(schema, view_name(feature, kind)),
-			   query);
+			   action == MX_VIEW_REPLACE ? "OR REPLACE " : "", name, query);
+	if (action == MX_VIEW_CREATE)
+		mx_utility("CREATE TRIGGER metaxy_read_only"
+				   " INSTEAD OF INSERT OR UPDATE OR DELETE ON %s"
+				   " FOR EACH ROW EXECUTE FUNCTION %s.metaxy_read_only()",
+				   name, mx_schema());
 }
 
 /*

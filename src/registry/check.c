@@ -162,24 +162,33 @@ check_kind(Relation rel)
 }
 
 /*
- * Rules on INSERT or DELETE could swallow the rows that a delete writes or
- * removes, or send them elsewhere.
+ * Does a rule of the table stand in for this event?  Then what is written, or
+ * removed, is not what we say.
  */
-static void
-check_rules(Relation rel)
+bool
+mx_has_rule(Relation rel, CmdType event)
 {
 	RuleLock   *rules = rel->rd_rules;
 
 	for (int i = 0; rules != NULL && i < rules->numLocks; i++)
 	{
-		CmdType		event = rules->rules[i]->event;
-
-		if (event == CMD_INSERT || event == CMD_DELETE)
-			refuse(rel, ERRCODE_FEATURE_NOT_SUPPORTED,
-				   event == CMD_INSERT ? "It has a rule ON INSERT." :
-				   "It has a rule ON DELETE.",
-				   "Drop the rule, or use a trigger instead.");
+		if (rules->rules[i]->event == event)
+			return true;
 	}
+	return false;
+}
+
+static void
+check_rules(Relation rel)
+{
+	const char *hint = "Drop the rule, or use a trigger instead.";
+
+	if (mx_has_rule(rel, CMD_INSERT))
+		refuse(rel, ERRCODE_FEATURE_NOT_SUPPORTED,
+			   "It has a rule ON INSERT.", hint);
+	if (mx_has_rule(rel, CMD_DELETE))
+		refuse(rel, ERRCODE_FEATURE_NOT_SUPPORTED,
+			   "It has a rule ON DELETE.", hint);
 }
 
 /*
@@ -260,6 +269,13 @@ check_id_column(Relation rel, const char *name)
 				 errmsg("column \"%s\" of relation \"%s\" does not exist",
 						name, RelationGetRelationName(rel)),
 				 errdetail("It is named as an id column.")));
+
+	/* a virtual column (PostgreSQL 18) is not in the rows and has no index */
+	if (attr->attgenerated == 'v')
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("virtual generated column \"%s\" of relation \"%s\" cannot be an id column",
+						name, RelationGetRelationName(rel))));
 
 	/* looks into arrays, ranges and rows, which have a btree class anyway */
 	type = lookup_type_cache(attr->atttypid, TYPECACHE_LT_OPR);

@@ -11,15 +11,12 @@
 
 #include "access/relation.h"
 #include "access/table.h"
-#include "access/xact.h"
 #include "catalog/heap.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/timestamp.h"
 
 #include "read/read.h"
 
@@ -31,16 +28,10 @@ static void require_table(Oid relid);
 static MxFeature *load_existing(const MxRegistration *registration);
 static void check_change(const MxFeature *old,
 						 const MxRegistration *registration);
-static bool same_id_columns(List *a, List *b);
 static bool take_table(const MxRegistration *registration,
 					   const MxFeature *old, const MxFeature *feature);
 static Relation lock_table(const MxRegistration *registration,
 						   LOCKMODE *lock);
-static bool write_feature(const MxFeature *old, const MxFeature *feature);
-static bool same_text(const char *a, const char *b);
-static void insert_feature(const MxFeature *feature);
-static void update_feature(const MxFeature *feature, bool forget_grants);
-static void log_version(const MxFeature *feature);
 static void check_dependents(const MxRegistry *registry, int feature);
 
 /*
@@ -126,7 +117,7 @@ mx_register(const MxRegistration *registration)
 	feature.key = pstrdup(registration->key);
 	feature.relid = registration->relid;
 	feature.id_columns = registration->id_columns;
-	if (old != NULL && same_id_columns(old->id_columns, feature.id_columns))
+	if (old != NULL && mx_same_id_columns(old->id_columns, feature.id_columns))
 		feature.id_columns = old->id_columns;
 	feature.version = registration->version ?
 		pstrdup(registration->version) : NULL;
@@ -143,7 +134,7 @@ mx_register(const MxRegistration *registration)
 	if (old != NULL && OidIsValid(old->relid) &&
 		(old->relid != feature.relid || !feature.views))
 		changed |= mx_views_drop(old);
-	changed |= write_feature(old, &feature);
+	changed |= mx_record_feature(old, &feature);
 	if (OidIsValid(feature.relid) && feature.views)
 		changed |= mx_views_create(&feature);
 	return changed;
@@ -187,22 +178,6 @@ mx_require_feature_owner(const MxFeature *feature)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of feature \"%s\"", feature->key)));
-}
-
-/*
- * Runs a statement that writes rows of the registry, as its owner.
- *
- * The registry is read as it is now but written under the transaction's
- * snapshot: where that is too old to show the rows, none is written and the
- * transaction must be tried again.
- */
-void
-mx_registry_write(MxQuery *query)
-{
-	if (mx_query_run(query, MX_OWNER, NULL) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access due to a concurrent change of the registry")));
 }
 
 /*
@@ -305,7 +280,7 @@ check_change(const MxFeature *old, const MxRegistration *registration)
 				 errmsg("feature \"%s\" is already registered with relation \"%s\"",
 						old->key, get_rel_name(old->relid)),
 				 errhint("%s", hint)));
-	if (!same_id_columns(old->id_columns, registration->id_columns))
+	if (!mx_same_id_columns(old->id_columns, registration->id_columns))
 	{
 		StringInfoData names;
 		ListCell   *lc;
@@ -332,24 +307,6 @@ check_change(const MxFeature *old, const MxRegistration *registration)
 }
 
 /*
- * The order of id columns means nothing.
- */
-static bool
-same_id_columns(List *a, List *b)
-{
-	ListCell   *lc;
-
-	if (list_length(a) != list_length(b))
-		return false;
-	foreach(lc, a)
-	{
-		if (!mx_names_member(b, lfirst(lc)))
-			return false;
-	}
-	return true;
-}
-
-/*
  * Checks the table and makes it ready; returns false if it was.
  *
  * The rows are read only where the table is to mean something new: those of a
@@ -360,7 +317,7 @@ take_table(const MxRegistration *registration, const MxFeature *old,
 		   const MxFeature *feature)
 {
 	bool		known = old != NULL && old->relid == feature->relid &&
-	same_id_columns(old->id_columns, feature->id_columns) &&
+	mx_same_id_columns(old->id_columns, feature->id_columns) &&
 	(old->version == NULL) == (feature->version == NULL);
 	LOCKMODE	lock = known ? AccessShareLock : ShareRowExclusiveLock;
 	Relation	rel = lock_table(registration, &lock);
@@ -401,112 +358,6 @@ lock_table(const MxRegistration *registration, LOCKMODE *lock)
 		/* somebody altered the table just before we locked it */
 		relation_close(rel, NoLock);
 	}
-}
-
-/*
- * Writes the feature down where it differs; returns false if it does not.
- */
-static bool
-write_feature(const MxFeature *old, const MxFeature *feature)
-{
-	bool		new_version = feature->version != NULL &&
-	(old == NULL || !same_text(old->version, feature->version));
-
-	if (old == NULL)
-		insert_feature(feature);
-	else if (old->relid != feature->relid ||
-			 !same_id_columns(old->id_columns, feature->id_columns) ||
-			 !same_text(old->version, feature->version) ||
-			 !same_text(old->project, feature->project) ||
-			 old->views != feature->views ||
-			 old->indexes != feature->indexes)
-		update_feature(feature, old->relid != feature->relid);
-	else
-		return false;
-
-	if (new_version)
-		log_version(feature);
-	return true;
-}
-
-static bool
-same_text(const char *a, const char *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return strcmp(a, b) == 0;
-}
-
-static void
-insert_feature(const MxFeature *feature)
-{
-	MxQuery    *query = mx_query_new();
-
-	mx_query_text(query, feature->key);
-	mx_query_value(query, REGCLASSOID, ObjectIdGetDatum(feature->relid),
-				   !OidIsValid(feature->relid));
-	mx_query_value(query, TEXTARRAYOID, mx_names_array(feature->id_columns),
-				   false);
-	mx_query_text(query, feature->version);
-	mx_query_value(query, REGROLEOID, ObjectIdGetDatum(feature->owner), false);
-	mx_query_text(query, feature->project);
-	mx_query_value(query, BOOLOID, BoolGetDatum(feature->views), false);
-	mx_query_value(query, BOOLOID, BoolGetDatum(feature->indexes), false);
-	appendStringInfo(mx_query_sql(query),
-					 "INSERT INTO %s." MX_TABLE_FEATURE " (feature, relation,"
-					 " id_columns, feature_version, owner, project, views,"
-					 " indexes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-					 mx_schema());
-	mx_registry_write(query);
-}
-
-/*
- * Grants that were remembered for the views of another table are forgotten.
- */
-static void
-update_feature(const MxFeature *feature, bool forget_grants)
-{
-	MxQuery    *query = mx_query_new();
-
-	mx_query_text(query, feature->key);
-	mx_query_value(query, REGCLASSOID, ObjectIdGetDatum(feature->relid),
-				   !OidIsValid(feature->relid));
-	mx_query_value(query, TEXTARRAYOID, mx_names_array(feature->id_columns),
-				   false);
-	mx_query_text(query, feature->version);
-	mx_query_text(query, feature->project);
-	mx_query_value(query, BOOLOID, BoolGetDatum(feature->views), false);
-	mx_query_value(query, BOOLOID, BoolGetDatum(feature->indexes), false);
-	appendStringInfo(mx_query_sql(query),
-					 "UPDATE %s." MX_TABLE_FEATURE " SET relation = $2,"
-					 " id_columns = $3, feature_version = $4, project = $5,"
-					 " views = $6, indexes = $7%s"
-					 " WHERE feature OPERATOR(pg_catalog.=) $1",
-					 mx_schema(), forget_grants ? ", view_acl = NULL" : "");
-	mx_registry_write(query);
-}
-
-/*
- * Since when the version is current.  Of two in one transaction the second
- * counts: the first was never seen by anybody else.
- */
-static void
-log_version(const MxFeature *feature)
-{
-	MxQuery    *query = mx_query_new();
-
-	mx_query_text(query, feature->key);
-	mx_query_text(query, feature->version);
-	mx_query_value(query, TIMESTAMPTZOID,
-				   TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()),
-				   false);
-	appendStringInfo(mx_query_sql(query),
-					 "INSERT INTO %s." MX_TABLE_VERSION
-					 " (feature, feature_version, since) VALUES ($1, $2, $3)"
-					 " ON CONFLICT (feature, since) DO UPDATE"
-					 " SET feature_version = excluded.feature_version",
-					 mx_schema());
-	mx_registry_write(query);
 }
 
 /*

@@ -109,11 +109,16 @@ typedef struct MxRegistration
 extern bool mx_register(const MxRegistration *registration);
 extern void mx_unregister(const char *key);
 extern void mx_require_feature_owner(const MxFeature *feature);
+
+/* in record.c */
 extern void mx_registry_write(MxQuery *query);
+extern bool mx_record_feature(const MxFeature *old, const MxFeature *feature);
+extern bool mx_same_id_columns(List *a, List *b);
 
 /* in check.c: looks, never writes; raises what section "register" refuses */
 extern void mx_check_table(Relation rel, const MxRegistration *registration);
 extern void mx_check_columns(const MxFeature *feature, Relation rel);
+extern bool mx_has_rule(Relation rel, CmdType event);
 extern Form_pg_attribute mx_find_column(Relation rel, const char *name);
 
 /* in unique.c, for mx_check_table */

@@ -13,11 +13,13 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
-#include "miscadmin.h"
+#include "executor/spi.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
 #include "read/read.h"
 #include "registry/sync.h"
@@ -32,6 +34,9 @@ typedef struct TableCheck
 static void check_feature(const MxSync *sync, MxSyncFeature *feature);
 static char *held_otherwise(const MxSync *sync, MxSyncFeature *feature);
 static void try_table(void *arg);
+static bool views_lag(const MxFeature *feature, Relation rel);
+static bool view_lags(Oid viewid, const MxFeature *feature, Relation rel,
+					  MxLatest which, const char *name);
 static void find_removals(MxSync *sync);
 static void skip_misfits(MxSync *sync);
 static void describe_changes(MxSyncFeature *feature);
@@ -136,7 +141,7 @@ try_table(void *arg)
 	MxSyncFeature *feature = check->feature;
 	const MxRegistration *goal = &feature->goal;
 	Relation	rel;
-	MxFeature	goal_feature = {0};
+	MxFeature	future = {0};
 	List	   *relids;
 	ListCell   *lc;
 
@@ -146,25 +151,86 @@ try_table(void *arg)
 		return;
 	mx_require_table_owner(goal->relid);
 
-	rel = relation_open(goal->relid, AccessShareLock);
+	rel = try_relation_open(goal->relid, AccessShareLock);
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table \"%s\" is being dropped", feature->table)));
 	relids = find_all_inheritors(goal->relid, AccessShareLock, NULL);
 	mx_check_table(rel, goal);
+	future.key = unconstify(char *, goal->key);
+	future.relid = goal->relid;
+	future.id_columns = goal->id_columns;
+	future.version = unconstify(char *, goal->version);
 	if (goal->views && !feature->heir)
-	{
-		goal_feature.key = unconstify(char *, goal->key);
-		goal_feature.relid = goal->relid;
-		mx_check_view_names(&goal_feature);
-	}
+		mx_check_view_names(&future);
 	if (check->dry_run && (feature->old == NULL || feature->redefined))
 		mx_check_rows(rel, goal);
 	else if (check->dry_run)
-		feature->unready = mx_ready_lock(goal->relid, goal) != AccessShareLock;
+		feature->unready =
+			mx_ready_lock(goal->relid, goal) != AccessShareLock ||
+			(goal->views && views_lag(&future, rel));
 	relation_close(rel, AccessShareLock);
 	foreach(lc, relids)
 	{
 		if (lfirst_oid(lc) != goal->relid)
 			UnlockRelationOid(lfirst_oid(lc), AccessShareLock);
 	}
+}
+
+/*
+ * Is a view missing, elsewhere, or not as registering would make it?
+ */
+static bool
+views_lag(const MxFeature *feature, Relation rel)
+{
+	static const char *const suffixes[MX_NVIEWS] = {
+		[MX_ACTIVE] = "_active",[MX_LATEST] = "_latest",[MX_DELETED] = "_deleted"
+	};
+	MxQuery    *query = mx_query_new();
+	bool		lag = false;
+
+	mx_query_text(query, feature->key);
+	appendStringInfo(mx_query_sql(query),
+					 "SELECT active_view::pg_catalog.oid,"
+					 " latest_view::pg_catalog.oid,"
+					 " deleted_view::pg_catalog.oid FROM %s." MX_TABLE_FEATURE
+					 " WHERE feature OPERATOR(pg_catalog.=) $1", mx_schema());
+	PushActiveSnapshot(GetLatestSnapshot());
+	lag = mx_query_run(query, MX_READ, NULL) == 0;
+	for (int which = 0; which < MX_NVIEWS && !lag; which++)
+	{
+		bool		isnull;
+		Datum		view = SPI_getbinval(SPI_tuptable->vals[0],
+										 SPI_tuptable->tupdesc, which + 1,
+										 &isnull);
+
+		lag = isnull ||
+			view_lags(DatumGetObjectId(view), feature, rel, which,
+					  psprintf("%s%s", RelationGetRelationName(rel),
+							   suffixes[which]));
+	}
+	PopActiveSnapshot();
+	SPI_freetuptable(SPI_tuptable);
+	return lag;
+}
+
+static bool
+view_lags(Oid viewid, const MxFeature *feature, Relation rel, MxLatest which,
+		  const char *name)
+{
+	Relation	view = try_relation_open(viewid, AccessShareLock);
+	bool		lags;
+
+	if (view == NULL)
+		return true;
+	lags = view->rd_rel->relkind != RELKIND_VIEW ||
+		RelationGetNamespace(view) != RelationGetNamespace(rel) ||
+		strcmp(RelationGetRelationName(view), name) != 0 ||
+		mx_view_compare(viewid, rel,
+						mx_view_query(feature, which)) != MX_VIEW_KEEP;
+	relation_close(view, AccessShareLock);
+	return lags;
 }
 
 /*
