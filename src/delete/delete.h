@@ -139,6 +139,7 @@ typedef struct MxMatch
 	const char *ref;			/* how the feature's rows are referred to */
 	List	   *numbered;		/* their columns, where called c1, c2, ... */
 	const char *version;		/* scope as SQL text, or NULL */
+	bool		upward;			/* the keys are those of children */
 } MxMatch;
 
 /* columns that mx_match adds behind the carried ones */
@@ -164,6 +165,7 @@ extern void mx_append_key_join(MxMatch *match, StringInfo sql,
 							   List *own_columns, List *store_columns);
 
 extern MxStore *mx_kept_keys(const MxDelete *delete, const MxSource *source,
+							 const MxFeature *child, List *own_columns,
 							 List *columns);
 
 /* in match.c */

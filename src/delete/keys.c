@@ -31,11 +31,14 @@ static ArrayType *keys_array(MxStore *store, const char *column, Oid *type);
 static void append_comparisons(MxMatch *match, StringInfo sql,
 							   const char *alias, MxStore *store,
 							   List *own_columns, List *store_columns);
+static bool same_columns(const MxFeature *feature, List *columns,
+						 const MxFeature *other, List *other_columns);
 static void append_key_column(MxMatch *match, StringInfo sql,
 							  const char *alias, MxStore *store,
 							  const char *own, const char *key);
 static void append_own_column(const MxMatch *match, StringInfo sql,
 							  const char *column);
+static Oid	own_collation(const MxMatch *match, const char *column);
 static Oid	own_type(const MxMatch *match, const char *column);
 static Oid	store_type(MxStore *store, const char *column, AttrNumber *number);
 
@@ -114,8 +117,15 @@ mx_append_keys(MxMatch *match, StringInfo sql, MxStore *store,
 		Oid			equality = mx_equality(own, type);
 		ArrayType  *array = NULL;
 
-		/* without a hash function the array would be searched for each row */
-		if (op_hashjoinable(equality, getBaseType(own)))
+		/*
+		 * Without a hash function the array would be searched for each row,
+		 * and it has no collation of its own.
+		 */
+		if (op_hashjoinable(equality, getBaseType(own)) &&
+			(!match->upward ||
+			 !OidIsValid(TupleDescAttr(store->desc, number - 1)->attcollation) ||
+			 TupleDescAttr(store->desc, number - 1)->attcollation ==
+			 own_collation(match, linitial(own_columns))))
 			array = keys_array(store, linitial(store_columns), &type);
 		if (array != NULL)
 		{
@@ -167,9 +177,13 @@ mx_append_key_join(MxMatch *match, StringInfo sql, const char *alias,
 /*
  * Keys of those groups with a doomed parent that have another parent, active
  * in scope and not doomed.
+ *
+ * Where the child compares by another type or collation than the parent, its
+ * groups are not the parent's: then the keys of all such parents are given.
  */
 MxStore *
-mx_kept_keys(const MxDelete *delete, const MxSource *source, List *columns)
+mx_kept_keys(const MxDelete *delete, const MxSource *source,
+			 const MxFeature *child, List *own_columns, List *columns)
 {
 	const MxStep *step = &delete->plan->steps[source->other];
 	const MxFeature *feature = &delete->registry->features[step->feature];
@@ -193,9 +207,13 @@ mx_kept_keys(const MxDelete *delete, const MxSource *source, List *columns)
 		mx_append_column(sql, match.ref, lfirst(lc));
 	}
 	mx_append_latest(sql, feature, NULL, match.version, false, MX_ACTIVE);
-	appendStringInfoString(sql, " AND (");
-	mx_append_keys(&match, sql, step->doomed, columns, columns, true);
-	appendStringInfoString(sql, ") AND NOT (");
+	if (same_columns(child, own_columns, feature, columns))
+	{
+		appendStringInfoString(sql, " AND (");
+		mx_append_keys(&match, sql, step->doomed, columns, columns, true);
+		appendStringInfoChar(sql, ')');
+	}
+	appendStringInfoString(sql, " AND NOT (");
 	mx_append_keys(&match, sql, step->doomed, feature->id_columns,
 				   feature->id_columns, true);
 	appendStringInfoChar(sql, ')');
@@ -203,6 +221,34 @@ mx_kept_keys(const MxDelete *delete, const MxSource *source, List *columns)
 	mx_query_run(match.query, MX_READ, mx_store_receiver(store, NULL, NULL));
 	mx_store_register(store, psprintf("metaxy kept %d", source->dependency));
 	return store;
+}
+
+/*
+ * Are the columns of two features, pairwise, of the same type and collation?
+ */
+static bool
+same_columns(const MxFeature *feature, List *columns,
+			 const MxFeature *other, List *other_columns)
+{
+	ListCell   *one;
+	ListCell   *two;
+
+	forboth(one, columns, two, other_columns)
+	{
+		Oid			types[2];
+		Oid			collations[2];
+		int32		typmod;
+
+		get_atttypetypmodcoll(feature->relid,
+							  get_attnum(feature->relid, lfirst(one)),
+							  &types[0], &typmod, &collations[0]);
+		get_atttypetypmodcoll(other->relid,
+							  get_attnum(other->relid, lfirst(two)),
+							  &types[1], &typmod, &collations[1]);
+		if (types[0] != types[1] || collations[0] != collations[1])
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -232,26 +278,23 @@ append_comparisons(MxMatch *match, StringInfo sql, const char *alias,
 }
 
 /*
- * A key as it is compared: the own column's collation decides, as it does
- * within its table.
+ * A key as it is compared.  An edge compares by the collation of the child's
+ * column, whichever way it is gone.
  */
 static void
 append_key_column(MxMatch *match, StringInfo sql, const char *alias,
 				  MxStore *store, const char *own, const char *key)
 {
-	Oid			relid = match->feature->relid;
 	AttrNumber	number = mx_store_column(store, key);
 	Oid			key_collation = TupleDescAttr(store->desc, number - 1)->attcollation;
-	Oid			collation;
-	int32		typmod;
-	Oid			type;
+	Oid			collation = own_collation(match, own);
 
-	get_atttypetypmodcoll(relid, get_attnum(relid, own), &type, &typmod,
-						  &collation);
 	mx_append_store_column(sql, store, alias, key);
 	if (OidIsValid(collation) && OidIsValid(key_collation) &&
 		collation != key_collation)
-		appendStringInfo(sql, " COLLATE %s", mx_collation_name(collation));
+		appendStringInfo(sql, " COLLATE %s",
+						 mx_collation_name(match->upward ? key_collation :
+										   collation));
 }
 
 /*
@@ -273,13 +316,16 @@ append_own_column(const MxMatch *match, StringInfo sql, const char *column)
 }
 
 /*
- * One column of a store as an array without nulls; NULL if it would not fit
- * into the memory that a hash table may take, or the type has no arrays.
+ * One column of a store as an array without nulls; NULL if it is too large, or
+ * the type has no arrays.
+ *
+ * Planning and executing make several copies of a constant, and a hash table
+ * of it: all together is to stay near what a hash table may take.
  */
 static ArrayType *
 keys_array(MxStore *store, const char *column, Oid *type)
 {
-	Size		limit = Min(get_hash_memory_limit(), MaxAllocSize / 4);
+	Size		limit = Min(get_hash_memory_limit() / 4, MaxAllocSize / 4);
 	Size		size = 0;
 	AttrNumber	number;
 	Oid			element = getBaseType(store_type(store, column, &number));
@@ -328,6 +374,19 @@ keys_array(MxStore *store, const char *column, Oid *type)
 	}
 	pfree(values);
 	return array;
+}
+
+static Oid
+own_collation(const MxMatch *match, const char *column)
+{
+	Oid			relid = match->feature->relid;
+	Oid			type;
+	Oid			collation;
+	int32		typmod;
+
+	get_atttypetypmodcoll(relid, get_attnum(relid, column), &type, &typmod,
+						  &collation);
+	return collation;
 }
 
 static Oid

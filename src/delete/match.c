@@ -172,11 +172,13 @@ source_hit(Finder *finder, int number)
 	}
 
 	source_keys(finder, source, &store, &own_columns, &store_columns);
+	finder->match.upward = source->kind == MX_SOURCE_CHILD;
 	finder->hits[number] = keys_hit(finder, store, own_columns, store_columns,
 									psprintf("metaxy key %d", number));
 	if (source->effect == MX_DOOMS_GROUP)
 	{
 		MxStore    *kept = mx_kept_keys(finder->match.delete, source,
+										finder->match.feature, own_columns,
 										store_columns);
 
 		finder->kept[number] = keys_hit(finder, kept, own_columns,

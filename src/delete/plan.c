@@ -175,9 +175,14 @@ add_steps(PlanState *state, MxPlan *plan)
 		nmembers += state->member[i];
 	plan->nsteps = mx_graph_order(state->registry->graph, state->member, order);
 	if (plan->nsteps < nmembers)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				 errmsg("dependencies of the features form a cycle")));
+	{
+		const char **names = palloc(sizeof(char *) * n);
+
+		/* raises the error that shows where */
+		for (int i = 0; i < n; i++)
+			names[i] = state->registry->features[i].key;
+		mx_graph_order_all(state->registry->graph, names, order);
+	}
 
 	plan->steps = palloc0(sizeof(MxStep) * plan->nsteps);
 	for (int i = 0; i < n; i++)

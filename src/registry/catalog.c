@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -26,10 +27,31 @@
 	"feature, relation::pg_catalog.oid, id_columns, feature_version, " \
 	"owner::pg_catalog.oid, project, views, indexes"
 
+/* places of features by their keys, for the many ends of edges */
+typedef struct PlaceEntry
+{
+	const char *key;
+	int			place;
+	char		status;
+} PlaceEntry;
+
+#define SH_PREFIX places
+#define SH_ELEMENT_TYPE PlaceEntry
+#define SH_KEY_TYPE const char *
+#define SH_KEY key
+#define SH_HASH_KEY(tb, key) string_hash(key, strlen(key) + 1)
+#define SH_EQUAL(tb, a, b) (strcmp(a, b) == 0)
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
 static uint64 read_now(MxQuery *query);
 static MxFeature *load_one(MxQuery *query);
 static void read_feature(uint64 row, MxFeature *feature);
-static void read_dependency(uint64 row, const MxRegistry *registry,
+static places_hash *hash_places(const MxRegistry *registry);
+static int	find_place(places_hash *places, const char *key);
+static void read_dependency(uint64 row, places_hash *places,
 							MxDependency *dependency);
 static int	compare_features(const void *a, const void *b);
 static void build_graph(MxRegistry *registry);
@@ -55,13 +77,16 @@ MxRegistry *
 mx_registry_load(void)
 {
 	MxRegistry *registry = palloc0(sizeof(MxRegistry));
+	places_hash *places;
 	MxQuery    *query;
 
+	/* one snapshot for both, or an edge might come without its feature */
+	PushActiveSnapshot(GetLatestSnapshot());
 	query = mx_query_new();
 	appendStringInfo(mx_query_sql(query),
 					 "SELECT " FEATURE_COLUMNS " FROM %s." MX_TABLE_FEATURE,
 					 mx_schema());
-	registry->nfeatures = (int) read_now(query);
+	registry->nfeatures = (int) mx_query_run(query, MX_READ, NULL);
 	registry->features =
 		palloc0(sizeof(MxFeature) * Max(registry->nfeatures, 1));
 	for (int i = 0; i < registry->nfeatures; i++)
@@ -69,6 +94,7 @@ mx_registry_load(void)
 	SPI_freetuptable(SPI_tuptable);
 	qsort(registry->features, registry->nfeatures, sizeof(MxFeature),
 		  compare_features);
+	places = hash_places(registry);
 
 	query = mx_query_new();
 	appendStringInfo(mx_query_sql(query),
@@ -76,12 +102,14 @@ mx_registry_load(void)
 					 "optional FROM %s." MX_TABLE_DEPENDENCY
 					 " ORDER BY feature, upstream",
 					 mx_schema());
-	registry->ndependencies = (int) read_now(query);
+	registry->ndependencies = (int) mx_query_run(query, MX_READ, NULL);
 	registry->dependencies =
 		palloc0(sizeof(MxDependency) * Max(registry->ndependencies, 1));
 	for (int i = 0; i < registry->ndependencies; i++)
-		read_dependency(i, registry, &registry->dependencies[i]);
+		read_dependency(i, places, &registry->dependencies[i]);
 	SPI_freetuptable(SPI_tuptable);
+	PopActiveSnapshot();
+	places_destroy(places);
 
 	build_graph(registry);
 	return registry;
@@ -246,16 +274,13 @@ read_feature(uint64 row, MxFeature *feature)
 }
 
 static void
-read_dependency(uint64 row, const MxRegistry *registry,
-				MxDependency *dependency)
+read_dependency(uint64 row, places_hash *places, MxDependency *dependency)
 {
 	bool		isnull;
 	Datum		value;
 
-	dependency->feature =
-		mx_registry_require(registry, text_column(row, 1));
-	dependency->upstream =
-		mx_registry_require(registry, text_column(row, 2));
+	dependency->feature = find_place(places, text_column(row, 1));
+	dependency->upstream = find_place(places, text_column(row, 2));
 	dependency->lineage = mx_choice(text_column(row, 3), "lineage",
 									mx_lineages);
 	value = column(row, 4, &isnull);
@@ -267,6 +292,36 @@ read_dependency(uint64 row, const MxRegistry *registry,
 		mx_rename_lists(DatumGetJsonbP(value), &dependency->rename_from,
 						&dependency->rename_to);
 	dependency->optional = DatumGetBool(column(row, 6, &isnull));
+}
+
+static places_hash *
+hash_places(const MxRegistry *registry)
+{
+	places_hash *places = places_create(CurrentMemoryContext,
+										registry->nfeatures, NULL);
+
+	for (int i = 0; i < registry->nfeatures; i++)
+	{
+		bool		found;
+		PlaceEntry *entry = places_insert(places, registry->features[i].key,
+										  &found);
+
+		entry->place = i;
+	}
+	return places;
+}
+
+/*
+ * Foreign keys see to it that both ends of an edge are features.
+ */
+static int
+find_place(places_hash *places, const char *key)
+{
+	PlaceEntry *entry = places_lookup(places, key);
+
+	if (entry == NULL)
+		elog(ERROR, "feature \"%s\" of a dependency is not registered", key);
+	return entry->place;
 }
 
 static int

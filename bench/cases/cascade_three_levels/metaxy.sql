@@ -1,0 +1,1 @@
+SELECT * FROM metaxy_delete('parent', 'grp = 0', cascade => 'downstream');
