@@ -29,4 +29,9 @@
 #define mx_owns_relation(relid, role) pg_class_ownercheck(relid, role)
 #endif
 
+/* PostgreSQL 18 has pg_noreturn instead, which goes before the declaration */
+#ifndef pg_attribute_noreturn
+#define pg_attribute_noreturn()
+#endif
+
 #endif							/* MX_COMPAT_H */

@@ -187,7 +187,8 @@ warn_outside(const MxDelete *delete)
 						 delete->registry->features[plan->outside[i]].key);
 	ereport(WARNING,
 			(errmsg("features outside this delete depend on features inside it"),
-			 errdetail("Their samples stay: %s.", names.data)));
+			 errdetail("Their samples stay: %s.", names.data),
+			 errhint("Name them too, or start the cascade further up.")));
 }
 
 /*
@@ -226,7 +227,8 @@ check_expectations(const MxDelete *delete)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("delete of %lld samples exceeds the limit of %lld",
-						(long long) samples, (long long) request->max_samples)));
+						(long long) samples, (long long) request->max_samples),
+				 errhint("Look at a dry run, or raise \"max_samples\".")));
 	if (request->expect != NULL &&
 		strcmp(request->expect, delete->digest) != 0)
 		ereport(ERROR,
@@ -259,6 +261,11 @@ make_stamp(const MxDelete *delete)
 							delete->registry->features[step->feature].key)));
 		stamp = step->newest + 1;
 	}
+	if (stamp > TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+											(int64) mx_max_skew))
+		ereport(WARNING,
+				(errmsg("the delete is dated more than \"metaxy.max_skew\" ahead"),
+				 errdetail("It hides rows that are; rows written to their samples before that time stay hidden.")));
 	return stamp;
 }
 

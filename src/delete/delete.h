@@ -4,8 +4,10 @@
  *		A delete on its way: request, plan, what was found, what was written.
  *
  * request.c reads the arguments, plan.c decides over the graph which features
- * take part and why, find.c finds the doomed samples, write.c hides or removes
- * them, ledger.c keeps the record.  delete.c leads through them.
+ * take part and why, check.c looks whether all is in order, find.c finds the
+ * doomed samples (match.c makes the queries, keys.c hands keys from one to the
+ * next), rows.c the rows to write or to remove, soft.c and hard.c do it, and
+ * ledger.c keeps the record.  delete.c leads through them.
  *
  * src/delete/delete.h
  *
@@ -204,7 +206,14 @@ extern bool mx_writes_versions(const MxDelete *delete,
 extern void mx_find_rows(MxDelete *delete);
 
 /* in write.c */
+extern Relation mx_open_for_write(const MxFeature *feature);
+extern void mx_require_count(const MxFeature *feature, uint64 done,
+							 int64 planned, bool written);
+
+/* in soft.c */
 extern void mx_soft_delete(MxDelete *delete, MxStep *step);
+
+/* in hard.c */
 extern void mx_hard_delete(MxDelete *delete, MxStep *step);
 
 /* in ledger.c */

@@ -115,13 +115,17 @@ mx_append_keys(MxMatch *match, StringInfo sql, MxStore *store,
 		AttrNumber	number;
 		Oid			type = store_type(store, linitial(store_columns), &number);
 		Oid			equality = mx_equality(own, type);
+		RegProcedure own_hash;
+		RegProcedure key_hash;
 		ArrayType  *array = NULL;
 
 		/*
-		 * Without a hash function the array would be searched for each row,
-		 * and it has no collation of its own.
+		 * The executor hashes an array only where one function serves both
+		 * sides, and else searches it for each row.  And an array has no
+		 * collation of its own.
 		 */
-		if (op_hashjoinable(equality, getBaseType(own)) &&
+		if (get_op_hash_functions(equality, &own_hash, &key_hash) &&
+			own_hash == key_hash &&
 			(!match->upward ||
 			 !OidIsValid(TupleDescAttr(store->desc, number - 1)->attcollation) ||
 			 TupleDescAttr(store->desc, number - 1)->attcollation ==

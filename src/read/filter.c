@@ -11,12 +11,6 @@
  *
  * All errors, the server's own included, point into the filter's text.
  *
- * In the "safe" language a filter must run no code of a user's either, and
- * an analysis does so already: it calls the input functions of literals, and
- * that of an array or a row over a domain calls the domain's CHECK.  So
- * literals stand in the tree as parameters until the analysis has settled
- * their types, and a type is checked before its input function is called.
- *
  * src/read/filter.c
  *
  *-------------------------------------------------------------------------
@@ -24,7 +18,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_coerce.h"
 #include "parser/parse_collate.h"
@@ -33,12 +26,12 @@
 #include "parser/parser.h"
 #include "utils/builtins.h"
 
-#include "base/base.h"
 #include "read/read.h"
 
 struct MxFilter
 {
 	char	   *text;			/* as given */
+	int			shift;			/* of positions, while it is parsed */
 	Node	   *expr;			/* raw; analysis works on copies */
 };
 
@@ -47,23 +40,19 @@ typedef struct Analysis
 {
 	ParseState *pstate;
 	Oid			relid;			/* whose columns it may use, if just one's */
-	bool		safe;
 	bool		positions;		/* constants keep theirs */
-	List	   *literals;		/* A_Const; parameter n stands for the nth */
+	MxLiterals *literals;		/* held back; NULL: language "sql" */
 } Analysis;
 
 static Node *only_expression(List *statements, ParseState *pstate);
 static bool is_star(Node *node);
+static void parse_in_brackets(MxFilter *filter);
 static int	surplus_location(SelectStmt *select);
 static Node *analyze(ParseState *pstate, MxFilter *filter, Oid relid,
 					 bool positions);
 static bool prepare_walker(Node *node, Analysis *analysis);
-static void prepare_constant(A_Const *constant, Analysis *analysis);
-static bool compares_with_null(A_Expr *expr);
-static Node *literal_ref_hook(ParseState *pstate, ParamRef *ref);
-static Node *literal_coerce_hook(ParseState *pstate, Param *param,
-								 Oid type, int32 typmod, int location);
-static Node *literals_mutator(Node *node, Analysis *analysis);
+static void refuse_unknown(TypeName *type, Analysis *analysis);
+static void refuse_null(A_Expr *expr, Analysis *analysis);
 static void enter_filter(ErrorContextCallback *callback, MxFilter *filter);
 static void filter_error_callback(void *arg);
 
@@ -79,11 +68,13 @@ mx_filter_parse(const char *text)
 	ErrorContextCallback callback;
 
 	filter->text = pstrdup(text);
+	filter->shift = 0;
 	pstate->p_sourcetext = filter->text;
 	enter_filter(&callback, filter);
 	filter->expr = only_expression(raw_parser(filter->text,
 											  RAW_PARSE_PLPGSQL_EXPR),
 								   pstate);
+	parse_in_brackets(filter);
 	error_context_stack = callback.previous;
 	free_parsestate(pstate);
 	return filter;
@@ -177,6 +168,20 @@ is_star(Node *node)
 }
 
 /*
+ * Parses the text once more, in brackets, where nothing but an expression
+ * fits: some of what may surround one after SELECT leaves no trace in the
+ * tree (ALL, FOR READ ONLY).
+ */
+static void
+parse_in_brackets(MxFilter *filter)
+{
+	filter->shift = 1;
+	(void) raw_parser(psprintf("(%s\n)", filter->text),
+					  RAW_PARSE_PLPGSQL_EXPR);
+	filter->shift = 0;
+}
+
+/*
  * Where a filter has what it should not have, as well as the parser knows:
  * its second expression, its first clause, else its beginning.
  */
@@ -214,8 +219,7 @@ static Node *
 analyze(ParseState *pstate, MxFilter *filter, Oid relid, bool positions)
 {
 	ParseState	saved = *pstate;
-	Analysis	analysis = {pstate, relid,
-		mx_filter_language == MX_FILTER_SAFE, positions, NIL};
+	Analysis	analysis = {pstate, relid, positions, NULL};
 	ErrorContextCallback callback;
 	Node	   *raw = copyObject(filter->expr);
 	Node	   *expr;
@@ -226,9 +230,9 @@ analyze(ParseState *pstate, MxFilter *filter, Oid relid, bool positions)
 	pstate->p_queryEnv = NULL;
 	pstate->p_ctenamespace = NIL;
 	pstate->p_future_ctes = NIL;
-	pstate->p_paramref_hook = literal_ref_hook;
-	pstate->p_coerce_param_hook = literal_coerce_hook;
-	pstate->p_ref_hook_state = &analysis;
+	pstate->p_paramref_hook = NULL;
+	if (mx_filter_language == MX_FILTER_SAFE)
+		analysis.literals = mx_literals_new(pstate, relid);
 
 	enter_filter(&callback, filter);
 	(void) prepare_walker(raw, &analysis);
@@ -238,9 +242,9 @@ analyze(ParseState *pstate, MxFilter *filter, Oid relid, bool positions)
 									  COERCE_IMPLICIT_CAST, -1);
 	if (condition != NULL)
 		expr = condition;
-	if (analysis.safe)
+	if (analysis.literals != NULL)
 	{
-		expr = literals_mutator(expr, &analysis);
+		expr = mx_literals_release(analysis.literals, expr);
 		mx_safe_check(pstate, expr, relid);
 	}
 	if (condition == NULL)
@@ -270,6 +274,8 @@ analyze(ParseState *pstate, MxFilter *filter, Oid relid, bool positions)
 static bool
 prepare_walker(Node *node, Analysis *analysis)
 {
+	bool		safe = (analysis->literals != NULL);
+
 	if (node == NULL)
 		return false;
 
@@ -284,31 +290,22 @@ prepare_walker(Node *node, Analysis *analysis)
 										exprLocation(node))));
 			break;
 		case T_A_Const:
-			prepare_constant((A_Const *) node, analysis);
+			if (!analysis->positions)
+				((A_Const *) node)->location = -1;
+			if (safe)
+				mx_literals_hold(analysis->literals, (A_Const *) node);
 			return false;
 		case T_TypeName:
-			/* casts from "unknown" end in an internal error of the server's */
-			if (strcmp(strVal(llast(((TypeName *) node)->names)), "unknown") == 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_CANNOT_COERCE),
-						 errmsg("cannot cast to type unknown in filter"),
-						 parser_errposition(analysis->pstate,
-											exprLocation(node))));
+			refuse_unknown((TypeName *) node, analysis);
 			/* a type's modifiers must stay constants */
 			return false;
 		case T_SubLink:
-			if (analysis->safe)
+			if (safe)
 				mx_safe_check(analysis->pstate, node, analysis->relid);
 			break;
 		case T_A_Expr:
-			if (analysis->safe && compares_with_null((A_Expr *) node))
-				ereport(ERROR,
-						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						 errmsg("cannot compare with NULL in filter"),
-						 errdetail("Such a comparison is never true."),
-						 errhint("Use IS NULL or IS NOT NULL, or set metaxy.filter_language to \"sql\"."),
-						 parser_errposition(analysis->pstate,
-											((A_Expr *) node)->location)));
+			if (safe)
+				refuse_null((A_Expr *) node, analysis);
 			break;
 		default:
 			break;
@@ -317,42 +314,25 @@ prepare_walker(Node *node, Analysis *analysis)
 	return raw_expression_tree_walker(node, prepare_walker, analysis);
 }
 
-/*
- * In the "safe" language, puts a parameter in the place of a string literal.
- */
+/* A cast from the type "unknown" is an internal error of the server's. */
 static void
-prepare_constant(A_Const *constant, Analysis *analysis)
+refuse_unknown(TypeName *type, Analysis *analysis)
 {
-	int			location;
-
-	if (!analysis->positions)
-		constant->location = -1;
-	location = constant->location;
-
-	if (analysis->safe && !constant->isnull && IsA(&constant->val, String))
-	{
-		A_Const    *literal = palloc(sizeof(A_Const));
-		ParamRef   *ref = (ParamRef *) constant;
-
-		StaticAssertStmt(sizeof(ParamRef) <= sizeof(A_Const),
-						 "a parameter must fit into the place of a constant");
-		*literal = *constant;
-		analysis->literals = lappend(analysis->literals, literal);
-
-		memset(ref, 0, sizeof(ParamRef));
-		NodeSetTag(ref, T_ParamRef);
-		ref->number = list_length(analysis->literals);
-		ref->location = location;
-	}
+	if (type->names != NIL &&
+		strcmp(strVal(llast(type->names)), "unknown") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CANNOT_COERCE),
+				 errmsg("cannot cast to type unknown in filter"),
+				 parser_errposition(analysis->pstate, type->location)));
 }
 
 /*
- * Whether an expression compares something with a bare NULL: never true in
- * SQL, and where Metaxy reads filters it means IS NULL.  The analysed tree
- * would not always show it (transform_null_equals).
+ * A comparison with a bare NULL is never true in SQL; where Metaxy reads
+ * filters it means IS NULL.  The analysed tree would not always show it
+ * (transform_null_equals).
  */
-static bool
-compares_with_null(A_Expr *expr)
+static void
+refuse_null(A_Expr *expr, Analysis *analysis)
 {
 	static const char *const comparisons[] = {"=", "<>", "<", "<=", ">", ">="};
 	Node	   *sides[] = {expr->lexpr, expr->rexpr};
@@ -360,65 +340,20 @@ compares_with_null(A_Expr *expr)
 	bool		null = false;
 
 	if (expr->kind != AEXPR_OP)
-		return false;
+		return;
 	for (int i = 0; i < lengthof(comparisons); i++)
 		compares |= strcmp(strVal(llast(expr->name)), comparisons[i]) == 0;
 	for (int i = 0; i < lengthof(sides); i++)
 		null |= sides[i] != NULL && IsA(sides[i], A_Const) &&
 			((A_Const *) sides[i])->isnull;
-	return compares && null;
-}
 
-/* Makes the parameter for a literal; its type is unknown, as a literal's. */
-static Node *
-literal_ref_hook(ParseState *pstate, ParamRef *ref)
-{
-	Param	   *param = makeNode(Param);
-
-	param->paramkind = PARAM_EXTERN;
-	param->paramid = ref->number;
-	param->paramtype = UNKNOWNOID;
-	param->paramtypmod = -1;
-	param->paramcollid = InvalidOid;
-	param->location = ref->location;
-	return (Node *) param;
-}
-
-/*
- * Converts a literal to the type that analysis has found for it, just as
- * coerce_type does with a constant, once that type is known to be safe.  No
- * domain is, so neither context nor form of the coercion can matter.
- */
-static Node *
-literal_coerce_hook(ParseState *pstate, Param *param, Oid type, int32 typmod,
-					int location)
-{
-	Analysis   *analysis = pstate->p_ref_hook_state;
-	Const	   *probe = makeNullConst(type, -1, InvalidOid);
-
-	probe->location = param->location;
-	mx_safe_check(pstate, (Node *) probe, analysis->relid);
-
-	return coerce_type(pstate, literals_mutator((Node *) param, analysis),
-					   UNKNOWNOID, type, typmod, COERCION_EXPLICIT,
-					   COERCE_IMPLICIT_CAST, location);
-}
-
-/* Turns parameters into the literals that they stand for. */
-static Node *
-literals_mutator(Node *node, Analysis *analysis)
-{
-	if (node == NULL)
-		return NULL;
-	if (IsA(node, Param))
-	{
-		Param	   *param = (Param *) node;
-
-		return (Node *) make_const(analysis->pstate,
-								   list_nth(analysis->literals,
-											param->paramid - 1));
-	}
-	return expression_tree_mutator(node, literals_mutator, analysis);
+	if (compares && null)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot compare with NULL in filter"),
+				 errdetail("Such a comparison is never true."),
+				 errhint("Use IS NULL or IS NOT NULL, or set metaxy.filter_language to \"sql\"."),
+				 parser_errposition(analysis->pstate, expr->location)));
 }
 
 /* Until the callback is off the stack, errors belong to the filter's text. */
@@ -444,7 +379,7 @@ filter_error_callback(void *arg)
 	if (position > 0)
 	{
 		errposition(0);
-		internalerrposition(position);
+		internalerrposition(position - filter->shift);
 		internalerrquery(filter->text);
 	}
 }

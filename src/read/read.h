@@ -67,6 +67,9 @@ extern bool mx_view_is_ours(Oid view, const MxFeature *feature,
 							MxLatest which);
 extern bool mx_view_bind(Oid view);
 
+/* in read_only.c */
+extern bool mx_view_guard(Oid view);
+
 /* in grants.c: "view" is the column of metaxy_feature that names the view */
 extern void mx_grants_save(const char *key, const char *view, Oid viewid);
 extern void mx_grants_restore(const char *key, const char *view, Oid viewid,
@@ -87,5 +90,17 @@ extern const char *mx_filter_text(const MxFilter *filter);
 
 /* in safe.c */
 extern void mx_safe_check(ParseState *pstate, Node *expression, Oid relid);
+
+/* in literal.c: string literals of a filter, held back */
+typedef struct MxLiterals MxLiterals;
+
+extern MxLiterals *mx_literals_new(ParseState *pstate, Oid relid);
+extern void mx_literals_hold(MxLiterals *literals, A_Const *constant);
+extern Node *mx_literals_release(MxLiterals *literals, Node *expression);
+
+/* in trust.c: why a filter in the "safe" language may not use an object */
+extern const char *mx_function_reason(Oid funcid, List *args, bool called);
+extern const char *mx_operator_reason(Oid opno, List *args);
+extern const char *mx_type_reason(Oid type, bool input);
 
 #endif							/* MX_READ_H */

@@ -40,3 +40,19 @@ metaxy_read_only(PG_FUNCTION_ARGS)
 			 errhint("Insert into the table itself; delete with metaxy_delete().")));
 	PG_RETURN_NULL();			/* keep compiler quiet */
 }
+
+/*
+ * Gives the trigger to a view that lacks it; returns false if it has it.
+ * Called as the view's owner.
+ */
+bool
+mx_view_guard(Oid view)
+{
+	if (OidIsValid(get_trigger_oid(view, "metaxy_read_only", true)))
+		return false;
+	mx_utility("CREATE TRIGGER metaxy_read_only"
+			   " INSTEAD OF INSERT OR UPDATE OR DELETE ON %s"
+			   " FOR EACH ROW EXECUTE FUNCTION %s.metaxy_read_only()",
+			   mx_relation_name(view), mx_schema());
+	return true;
+}

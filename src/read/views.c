@@ -217,6 +217,7 @@ mx_views_create(const MxFeature *feature)
 			mx_grants_restore(feature->key, kinds[i].column, views[i], owner);
 		}
 		changed |= mx_view_bind(views[i]);
+		changed |= mx_view_guard(views[i]);
 	}
 
 	SetUserIdAndSecContext(save_user, save_context);
@@ -400,16 +401,11 @@ create_view(const MxFeature *feature, const ViewKind *kind,
 	char	   *schema =
 	get_namespace_name_or_temp(get_rel_namespace(feature->relid));
 
-	char	   *name = quote_qualified_identifier(schema,
-												  view_name(feature, kind));
 
 	mx_utility("CREATE %sVIEW %s WITH (security_invoker = true) AS %s",
-			   action == MX_VIEW_REPLACE ? "OR REPLACE " : "", name, query);
-	if (action == MX_VIEW_CREATE)
-		mx_utility("CREATE TRIGGER metaxy_read_only"
-				   " INSTEAD OF INSERT OR UPDATE OR DELETE ON %s"
-				   " FOR EACH ROW EXECUTE FUNCTION %s.metaxy_read_only()",
-				   name, mx_schema());
+			   action == MX_VIEW_REPLACE ? "OR REPLACE " : "",
+			   quote_qualified_identifier(schema, view_name(feature, kind)),
+			   query);
 }
 
 /*

@@ -23,9 +23,20 @@
 
 #include "registry/registry.h"
 
+/*
+ * With their types, and nulls refused below: a superuser can alter these
+ * tables, and that must not bring the server down.
+ */
 #define FEATURE_COLUMNS \
-	"feature, relation::pg_catalog.oid, id_columns, feature_version, " \
-	"owner::pg_catalog.oid, project, views, indexes"
+	"feature::pg_catalog.text, relation::pg_catalog.oid, " \
+	"id_columns::pg_catalog.text[], feature_version::pg_catalog.text, " \
+	"owner::pg_catalog.oid, project::pg_catalog.text, " \
+	"views::pg_catalog.bool, indexes::pg_catalog.bool"
+
+#define DEPENDENCY_COLUMNS \
+	"feature::pg_catalog.text, upstream::pg_catalog.text, " \
+	"lineage::pg_catalog.text, on_columns::pg_catalog.text[], " \
+	"rename::pg_catalog.jsonb, optional::pg_catalog.bool"
 
 /* places of features by their keys, for the many ends of edges */
 typedef struct PlaceEntry
@@ -57,6 +68,7 @@ static int	compare_features(const void *a, const void *b);
 static void build_graph(MxRegistry *registry);
 static char *text_column(uint64 row, int column);
 static Datum column(uint64 row, int number, bool *isnull);
+static Datum required_column(uint64 row, int number);
 
 /*
  * Keeps other sessions from changing the graph until the transaction ends.
@@ -98,8 +110,8 @@ mx_registry_load(void)
 
 	query = mx_query_new();
 	appendStringInfo(mx_query_sql(query),
-					 "SELECT feature, upstream, lineage, on_columns, rename, "
-					 "optional FROM %s." MX_TABLE_DEPENDENCY
+					 "SELECT " DEPENDENCY_COLUMNS
+					 " FROM %s." MX_TABLE_DEPENDENCY
 					 " ORDER BY feature, upstream",
 					 mx_schema());
 	registry->ndependencies = (int) mx_query_run(query, MX_READ, NULL);
@@ -260,17 +272,17 @@ read_feature(uint64 row, MxFeature *feature)
 	bool		isnull;
 	Datum		value;
 
-	feature->key = text_column(row, 1);
+	feature->key = TextDatumGetCString(required_column(row, 1));
 	value = column(row, 2, &isnull);
 	feature->relid = isnull ? InvalidOid : DatumGetObjectId(value);
-	value = column(row, 3, &isnull);
+	value = required_column(row, 3);
 	feature->id_columns = mx_array_names(DatumGetArrayTypeP(value),
 										 "id_columns");
 	feature->version = text_column(row, 4);
-	feature->owner = DatumGetObjectId(column(row, 5, &isnull));
+	feature->owner = DatumGetObjectId(required_column(row, 5));
 	feature->project = text_column(row, 6);
-	feature->views = DatumGetBool(column(row, 7, &isnull));
-	feature->indexes = DatumGetBool(column(row, 8, &isnull));
+	feature->views = DatumGetBool(required_column(row, 7));
+	feature->indexes = DatumGetBool(required_column(row, 8));
 }
 
 static void
@@ -279,9 +291,12 @@ read_dependency(uint64 row, places_hash *places, MxDependency *dependency)
 	bool		isnull;
 	Datum		value;
 
-	dependency->feature = find_place(places, text_column(row, 1));
-	dependency->upstream = find_place(places, text_column(row, 2));
-	dependency->lineage = mx_choice(text_column(row, 3), "lineage",
+	value = required_column(row, 1);
+	dependency->feature = find_place(places, TextDatumGetCString(value));
+	value = required_column(row, 2);
+	dependency->upstream = find_place(places, TextDatumGetCString(value));
+	value = required_column(row, 3);
+	dependency->lineage = mx_choice(TextDatumGetCString(value), "lineage",
 									mx_lineages);
 	value = column(row, 4, &isnull);
 	if (!isnull)
@@ -291,7 +306,7 @@ read_dependency(uint64 row, places_hash *places, MxDependency *dependency)
 	if (!isnull)
 		mx_rename_lists(DatumGetJsonbP(value), &dependency->rename_from,
 						&dependency->rename_to);
-	dependency->optional = DatumGetBool(column(row, 6, &isnull));
+	dependency->optional = DatumGetBool(required_column(row, 6));
 }
 
 static places_hash *
@@ -312,7 +327,8 @@ hash_places(const MxRegistry *registry)
 }
 
 /*
- * Foreign keys see to it that both ends of an edge are features.
+ * Foreign keys see to it that both ends of an edge are features, unless
+ * somebody has dropped them.
  */
 static int
 find_place(places_hash *places, const char *key)
@@ -320,7 +336,10 @@ find_place(places_hash *places, const char *key)
 	PlaceEntry *entry = places_lookup(places, key);
 
 	if (entry == NULL)
-		elog(ERROR, "feature \"%s\" of a dependency is not registered", key);
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a dependency of the registry names feature \"%s\", which is not there",
+						key)));
 	return entry->place;
 }
 
@@ -360,4 +379,21 @@ column(uint64 row, int number, bool *isnull)
 {
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
 						 number, isnull);
+}
+
+/*
+ * A column that is never null, unless somebody has altered the table.
+ */
+static Datum
+required_column(uint64 row, int number)
+{
+	bool		isnull;
+	Datum		value = column(row, number, &isnull);
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("column \"%s\" of the registry of extension \"metaxy\" must not be null",
+						SPI_fname(SPI_tuptable->tupdesc, number))));
+	return value;
 }
