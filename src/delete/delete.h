@@ -175,7 +175,8 @@ extern void mx_append_match_columns(StringInfo sql, const MxFeature *feature,
 									const char *ref);
 extern MxStore *mx_match(MxDelete *delete, MxStep *step,
 						 const MxSource *sources, int nsources,
-						 List *columns, MxRowHook hook, void *arg);
+						 List *columns, bool sorted, MxRowHook hook,
+						 void *arg);
 
 /* what is gathered while the rows of a step come in */
 typedef struct MxCounter

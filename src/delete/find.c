@@ -47,7 +47,7 @@ mx_find(MxDelete *delete)
 		step->seeds = mx_match(delete, step, step->seed_sources,
 							   step->nseed_sources,
 							   carried_columns(delete, step, false),
-							   NULL, NULL);
+							   false, NULL, NULL);
 		if (step->seeds != NULL)
 			mx_store_register(step->seeds, psprintf("metaxy seeds %d", i));
 	}
@@ -64,20 +64,23 @@ mx_find(MxDelete *delete)
 
 /*
  * The latest row of each doomed sample, and the number of stale ones.  Where
- * that row is what a soft delete writes again, it is carried whole.
+ * that row is what a soft delete writes again, it is carried whole, and in the
+ * order in which it is best written.
  */
 static void
 find_doomed(MxDelete *delete, MxStep *step)
 {
 	const MxFeature *feature = &delete->registry->features[step->feature];
+	bool		whole_rows = delete->request->soft &&
+		!mx_writes_versions(delete, feature);
 	MxCounter	counter;
 	List	   *columns;
 
-	columns = carried_columns(delete, step, delete->request->soft &&
-							  !mx_writes_versions(delete, feature));
+	columns = carried_columns(delete, step, whole_rows);
 	mx_counter_init(&counter, step, feature, list_length(columns));
 	step->doomed = mx_match(delete, step, step->sources, step->nsources,
-							columns, mx_count_row, &counter);
+							columns, whole_rows && !delete->request->dry_run,
+							mx_count_row, &counter);
 }
 
 /*

@@ -51,7 +51,8 @@ mx_foreign_keys(const MxDelete *delete, int **first, int **second)
 
 		foreach(lc, RelationGetFKeyList(rel))
 		{
-			Member		wanted = {((ForeignKeyCacheInfo *) lfirst(lc))->confrelid};
+			ForeignKeyCacheInfo *key = lfirst(lc);
+			Member		wanted = {.relid = key->confrelid};
 			Member	   *referenced = bsearch(&wanted, members, nmembers,
 											 sizeof(Member), compare_members);
 

@@ -11,6 +11,7 @@
 
 #include "access/table.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "executor/nodeHash.h"
 #include "miscadmin.h"
@@ -39,6 +40,7 @@ mx_hard_delete(MxDelete *delete, MxStep *step)
 	appendStringInfo(mx_query_sql(query), "DELETE FROM %s",
 					 mx_relation_name(feature->relid));
 	if (rel->rd_rel->relkind == RELKIND_RELATION &&
+		!has_subclass(feature->relid) &&
 		(Size) step->nrows < memory_limit() / sizeof(ItemPointerData))
 		append_array(query, rel, step->rows);
 	else
@@ -49,18 +51,20 @@ mx_hard_delete(MxDelete *delete, MxStep *step)
 }
 
 /*
- * What an array of places may take: planning and executing copy it.
+ * What an array of places may take: planning and executing copy it, and the
+ * executor makes a hash table of it.  All together is to stay near what a
+ * hash table may take.
  */
 static Size
 memory_limit(void)
 {
-	return Min(get_hash_memory_limit() / 2, MaxAllocSize / 2);
+	return Min(get_hash_memory_limit() / 8, MaxAllocSize / 8);
 }
 
 /*
  * "... WHERE the row is at one of these places", as an array: a scan that
- * fetches those rows and no others.  Only for a table without partitions, for
- * an array cannot tell which of them it means.
+ * fetches those rows and no others.  Only for a table without partitions or
+ * children, for an array cannot tell which of them it means.
  */
 static void
 append_array(MxQuery *query, Relation rel, const MxStore *places)

@@ -45,6 +45,7 @@ typedef struct Finder
 
 static bool can_match(const MxDelete *delete, const MxStep *step,
 					  const MxSource *source);
+static void append_order(Finder *finder, StringInfo sql);
 static void source_hit(Finder *finder, int number);
 static void source_keys(const Finder *finder, const MxSource *source,
 						MxStore **store, List **own_columns,
@@ -60,12 +61,13 @@ static void append_any(Finder *finder, StringInfo sql);
 
 /*
  * Runs the query of one step over the given sources: the carried columns, then
- * the columns of MxMatchColumn.  The rows that "hook" accepts are kept.
+ * the columns of MxMatchColumn.  The rows that "hook" accepts are kept, in the
+ * order of the ids if they are to be "sorted".
  * NULL where nothing can match.
  */
 MxStore *
 mx_match(MxDelete *delete, MxStep *step, const MxSource *sources,
-		 int nsources, List *columns, MxRowHook hook, void *arg)
+		 int nsources, List *columns, bool sorted, MxRowHook hook, void *arg)
 {
 	MxFeature  *feature = &delete->registry->features[step->feature];
 	MxLatest	which = delete->request->soft ? MX_ACTIVE : MX_LATEST;
@@ -103,6 +105,8 @@ mx_match(MxDelete *delete, MxStep *step, const MxSource *sources,
 		write_joined(&finder, which);
 	else
 		write_plain(&finder, which);
+	if (sorted)
+		append_order(&finder, mx_query_sql(query));
 
 	store = mx_store_new(delete->kilobytes);
 	mx_query_run(query, MX_READ, mx_store_receiver(store, hook, arg));
@@ -112,6 +116,20 @@ mx_match(MxDelete *delete, MxStep *step, const MxSource *sources,
 			mx_store_end(finder.kept[i].store);
 	}
 	return store;
+}
+
+/*
+ * By the id columns, which come first: rows that will be written in that order
+ * meet each page of the supporting index once.
+ */
+static void
+append_order(Finder *finder, StringInfo sql)
+{
+	int			nids = list_length(finder->match.feature->id_columns);
+
+	appendStringInfoString(sql, " ORDER BY 1");
+	for (int i = 2; i <= nids; i++)
+		appendStringInfo(sql, ", %d", i);
 }
 
 /*
