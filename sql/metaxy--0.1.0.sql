@@ -7,6 +7,10 @@
 -- Registry.  Written by the functions below alone, as the owner of these
 -- tables; anyone may read it.
 --
+-- There are no foreign keys between these tables, nor between those of the
+-- ledger: they come with CREATE EXTENSION, before any data, and a parallel
+-- pg_restore loads the tables of an extension in whatever order.
+--
 
 CREATE TABLE @extschema@.metaxy_feature (
 	feature			text COLLATE "C" NOT NULL,
@@ -35,10 +39,7 @@ CREATE TABLE @extschema@.metaxy_feature_version_log (
 	feature			text COLLATE "C" NOT NULL,
 	feature_version	text NOT NULL,
 	since			timestamptz NOT NULL,
-	CONSTRAINT metaxy_feature_version_log_pkey PRIMARY KEY (feature, since),
-	CONSTRAINT metaxy_feature_version_log_feature_fkey FOREIGN KEY (feature)
-		REFERENCES @extschema@.metaxy_feature (feature)
-		ON UPDATE CASCADE ON DELETE CASCADE
+	CONSTRAINT metaxy_feature_version_log_pkey PRIMARY KEY (feature, since)
 );
 COMMENT ON TABLE @extschema@.metaxy_feature_version_log IS
 	'since when each version of a feature was current';
@@ -51,12 +52,6 @@ CREATE TABLE @extschema@.metaxy_dependency (
 	rename			jsonb,
 	optional		boolean NOT NULL,
 	CONSTRAINT metaxy_dependency_pkey PRIMARY KEY (feature, upstream),
-	CONSTRAINT metaxy_dependency_feature_fkey FOREIGN KEY (feature)
-		REFERENCES @extschema@.metaxy_feature (feature)
-		ON UPDATE CASCADE ON DELETE CASCADE,
-	CONSTRAINT metaxy_dependency_upstream_fkey FOREIGN KEY (upstream)
-		REFERENCES @extschema@.metaxy_feature (feature)
-		ON UPDATE CASCADE,
 	CONSTRAINT metaxy_dependency_lineage_check
 		CHECK (lineage OPERATOR(pg_catalog.=) ANY (ARRAY['1:1', '1:N', 'N:1'])),
 	CONSTRAINT metaxy_dependency_self_check
@@ -116,9 +111,7 @@ CREATE TABLE @extschema@.metaxy_deletion_step (
 	samples			bigint NOT NULL,
 	"rows"			bigint NOT NULL,
 	stale			bigint NOT NULL,
-	CONSTRAINT metaxy_deletion_step_pkey PRIMARY KEY (deletion_id, step),
-	CONSTRAINT metaxy_deletion_step_deletion_id_fkey FOREIGN KEY (deletion_id)
-		REFERENCES @extschema@.metaxy_deletion (id) ON DELETE CASCADE
+	CONSTRAINT metaxy_deletion_step_pkey PRIMARY KEY (deletion_id, step)
 );
 
 REVOKE ALL ON SEQUENCE @extschema@.metaxy_deletion_id_seq FROM PUBLIC;

@@ -327,8 +327,8 @@ hash_places(const MxRegistry *registry)
 }
 
 /*
- * Foreign keys see to it that both ends of an edge are features, unless
- * somebody has dropped them.
+ * The calls that write the registry see to it that both ends of an edge are
+ * features.
  */
 static int
 find_place(places_hash *places, const char *key)

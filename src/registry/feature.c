@@ -32,6 +32,7 @@ static bool take_table(const MxRegistration *registration,
 					   const MxFeature *old, const MxFeature *feature);
 static Relation lock_table(const MxRegistration *registration,
 						   LOCKMODE *lock);
+static int	delete_rows(const char *table, const char *key);
 static void check_dependents(const MxRegistry *registry, int feature);
 
 /*
@@ -148,23 +149,38 @@ mx_unregister(const char *key)
 {
 	MxRegistry *registry;
 	MxFeature  *feature;
-	MxQuery    *query;
+	const MxGraph *graph;
 	int			place;
 
 	mx_registry_lock();
 	registry = mx_registry_load();
 	place = mx_registry_require(registry, key);
 	feature = &registry->features[place];
+	graph = registry->graph;
 	mx_require_feature_owner(feature);
 	check_dependents(registry, place);
 
 	mx_views_drop(feature);
-	query = mx_query_new();
+	if (delete_rows(MX_TABLE_DEPENDENCY, key) !=
+		graph->in_start[place + 1] - graph->in_start[place])
+		mx_registry_changed();
+	delete_rows(MX_TABLE_VERSION, key);
+	if (delete_rows(MX_TABLE_FEATURE, key) == 0)
+		mx_registry_changed();
+}
+
+/*
+ * Removes a feature's rows from a table of the registry; returns how many.
+ */
+static int
+delete_rows(const char *table, const char *key)
+{
+	MxQuery    *query = mx_query_new();
+
 	appendStringInfo(mx_query_sql(query),
-					 "DELETE FROM %s." MX_TABLE_FEATURE
-					 " WHERE feature OPERATOR(pg_catalog.=) $%d",
-					 mx_schema(), mx_query_text(query, key));
-	mx_registry_write(query);
+					 "DELETE FROM %s.%s WHERE feature OPERATOR(pg_catalog.=) $%d",
+					 mx_schema(), table, mx_query_text(query, key));
+	return (int) mx_query_run(query, MX_OWNER, NULL);
 }
 
 /*

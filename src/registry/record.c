@@ -32,9 +32,18 @@ void
 mx_registry_write(MxQuery *query)
 {
 	if (mx_query_run(query, MX_OWNER, NULL) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access due to a concurrent change of the registry")));
+		mx_registry_changed();
+}
+
+/*
+ * What the transaction's snapshot shows of the registry is not what it is now.
+ */
+void
+mx_registry_changed(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not serialize access due to a concurrent change of the registry")));
 }
 
 /*

@@ -112,6 +112,7 @@ extern void mx_require_feature_owner(const MxFeature *feature);
 
 /* in record.c */
 extern void mx_registry_write(MxQuery *query);
+extern void mx_registry_changed(void);
 extern bool mx_record_feature(const MxFeature *old, const MxFeature *feature);
 extern bool mx_same_id_columns(List *a, List *b);
 
