@@ -38,7 +38,7 @@ void
 mx_lock_tables(MxDelete *delete)
 {
 	LOCKMODE	mode = delete->request->dry_run ? AccessShareLock :
-		RowExclusiveLock;
+	RowExclusiveLock;
 	List	   *relids = NIL;
 	ListCell   *lc;
 

@@ -2,7 +2,7 @@
  *
  * delete.c
  *		metaxy_delete: parse, check, plan, find, write, report.
- *		
+ *
  *		The way of a call through this folder is the body of run_delete.
  *
  * src/delete/delete.c

@@ -3,7 +3,7 @@
  * find.c
  *		Finds the doomed samples of each feature: one pass a feature, from root
  *		to leaf, after a way up towards the roots where parents are wanted.
- *		
+ *
  *		All of it reads under one snapshot, the active one, and writes nothing;
  *		a dry run and a real one differ only in what comes after.
  *
@@ -72,7 +72,7 @@ find_doomed(MxDelete *delete, MxStep *step)
 {
 	const MxFeature *feature = &delete->registry->features[step->feature];
 	bool		whole_rows = delete->request->soft &&
-		!mx_writes_versions(delete, feature);
+	!mx_writes_versions(delete, feature);
 	MxCounter	counter;
 	List	   *columns;
 

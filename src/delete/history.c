@@ -2,7 +2,7 @@
  *
  * history.c
  *		Hard deletes of single rows: with_sample_history and a filter.
- *		
+ *
  *		Exactly the physical rows go that the filter matches, in the scope.
  *		That can bring an older row of a sample back to life; where it would,
  *		nothing is done.

@@ -3,7 +3,7 @@
  * keys.c
  *		What makes a sample match, as SQL: filters, and keys of samples found
  *		before.
- *		
+ *
  *		Keys are handed on in one of three forms.  A single column of moderate
  *		size becomes an array parameter: the planner may then use an index or a
  *		hash table on it, and run in parallel.  Anything else stays in its store

@@ -187,7 +187,7 @@ write_steps(MxDelete *delete)
 		if (has_table)
 		{
 			char	   *schema =
-				get_namespace_name(get_rel_namespace(feature->relid));
+			get_namespace_name(get_rel_namespace(feature->relid));
 
 			values[2][i] = CStringGetTextDatum(schema);
 			values[3][i] = CStringGetTextDatum(get_rel_name(feature->relid));

@@ -2,7 +2,7 @@
  *
  * match.c
  *		The query that finds the samples of one feature, from all its sources.
- *		
+ *
  *		One pass over the latest rows of the feature answers everything: whether
  *		a row is of interest, and whether it is doomed or only stale.
  *
@@ -256,7 +256,7 @@ keys_hit(Finder *finder, MxStore *store, List *own_columns,
 		 List *store_columns, const char *alias)
 {
 	bool		alone = finder->nsources == 1 &&
-		finder->sources[0]->effect != MX_DOOMS_GROUP;
+	finder->sources[0]->effect != MX_DOOMS_GROUP;
 	MxMatch		outside = finder->match;
 	StringInfoData sql;
 	Hit			hit = {0};

@@ -2,7 +2,7 @@
  *
  * plan.c
  *		Which features take part in a delete, why, and in which order.
- *		
+ *
  *		Pure: works on the graph and the request, looks at no table.
  *
  * src/delete/plan.c
@@ -85,7 +85,7 @@ mx_plan_execution(MxPlan *plan, const MxRequest *request,
 {
 	int			n = plan->nsteps;
 	bool		up = request->cascade == MX_CASCADE_UPSTREAM ||
-		request->cascade == MX_CASCADE_BOTH;
+	request->cascade == MX_CASCADE_BOTH;
 	int		   *from = palloc(sizeof(int) * Max(npairs, 1));
 	int		   *to = palloc(sizeof(int) * Max(npairs, 1));
 	int		   *order = palloc(sizeof(int) * n);
@@ -221,7 +221,7 @@ plan_sources(PlanState *state, MxPlan *plan, MxStep *step)
 {
 	const MxGraph *graph = state->registry->graph;
 	bool		down = state->request->cascade == MX_CASCADE_DOWNSTREAM ||
-		state->request->cascade == MX_CASCADE_BOTH;
+	state->request->cascade == MX_CASCADE_BOTH;
 	int			start = graph->in_start[step->feature];
 	int			end = graph->in_start[step->feature + 1];
 

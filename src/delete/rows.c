@@ -2,7 +2,7 @@
  *
  * rows.c
  *		The rows that a delete writes or removes, from the samples it found.
- *		
+ *
  *		They are known, and counted, before anything is written: a soft delete
  *		writes the latest rows again, a hard one removes the very rows that its
  *		snapshot showed, by their place.

@@ -104,7 +104,7 @@ mx_soft_delete(MxDelete *delete, MxStep *step)
 	mx_require_count(feature, done, step->nrows, true);
 	if (has_after_trigger(rel))
 		mx_require_count(feature, count_tombstones(delete, feature),
-					  step->nrows, true);
+						 step->nrows, true);
 	table_close(rel, NoLock);
 }
 
@@ -212,7 +212,7 @@ start_verifier(Verifier *verifier, const MxDelete *delete, MxStep *step,
 	verifier->numbers = palloc(sizeof(AttrNumber) * verifier->ncolumns);
 	foreach(lc, columns)
 		verifier->numbers[foreach_current_index(lc)] =
-			mx_store_column(step->rows, lfirst(lc));
+		mx_store_column(step->rows, lfirst(lc));
 	verifier->stamp = delete->stamp;
 	verifier->relation = get_rel_name(feature->relid);
 }

@@ -2,7 +2,7 @@
  *
  * latest.c
  *		Latest rows as SQL text.
- *		
+ *
  *		One form serves the views, the reads and the deletes: the self-anti-join.
  *		A condition on any column reaches the scan, the planner may run it in
  *		parallel, and an index on the id columns and the recency serves both

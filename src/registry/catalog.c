@@ -2,7 +2,7 @@
  *
  * catalog.c
  *		Reads the registry's tables.
- *		
+ *
  *		Like the server's own catalogs, they are read as they are now, whatever
  *		snapshot the transaction holds: a dependency that another session has
  *		just committed must not be missed when a cycle is looked for.

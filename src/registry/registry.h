@@ -138,7 +138,8 @@ typedef struct MxSpecDependency
 	char	   *upstream;
 	MxLineage	lineage;
 	bool		optional;
-	List	   *on_columns;		/* upstream's names, NIL: by the lineage's rule */
+	List	   *on_columns;		/* upstream's names, NIL: by the lineage's
+								 * rule */
 	List	   *rename_from;
 	List	   *rename_to;
 	List	   *filters;		/* texts; reported, never applied */
