@@ -126,6 +126,24 @@ mx_names_member(List *names, const char *name)
 }
 
 /*
+ * Have two lists of different names the same ones, in whatever order?
+ */
+bool
+mx_same_names(List *a, List *b)
+{
+	ListCell   *lc;
+
+	if (list_length(a) != list_length(b))
+		return false;
+	foreach(lc, a)
+	{
+		if (!mx_names_member(b, lfirst(lc)))
+			return false;
+	}
+	return true;
+}
+
+/*
  * Place of an option's value among its choices, a NULL-terminated list; upper
  * and lower case are one.  Anything else is 22023 and the hint lists them.
  */

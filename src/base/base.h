@@ -52,6 +52,7 @@ extern Datum mx_names_array(List *names);
 extern int	mx_choice(const char *value, const char *name,
 					  const char *const *choices);
 extern bool mx_names_member(List *names, const char *name);
+extern bool mx_same_names(List *a, List *b);
 
 /* in quote.c: SQL text */
 extern char *mx_schema(void);

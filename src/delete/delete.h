@@ -200,6 +200,7 @@ extern bool mx_count_row(TupleTableSlot *slot, void *arg);
 
 /* in history.c */
 extern void mx_find_history(MxDelete *delete);
+extern char *mx_sample_history(MxMatch *match);
 
 /* in rows.c */
 extern bool mx_writes_versions(const MxDelete *delete,

@@ -1,11 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * history.c
- *		Hard deletes of single rows: with_sample_history and a filter.
+ *		Deletes that look at all rows of a sample: with_sample_history and a
+ *		filter.
  *
- *		Exactly the physical rows go that the filter matches, in the scope.
- *		That can bring an older row of a sample back to life; where it would,
- *		nothing is done.
+ *		A soft one asks whether any live row of a sample matches.  A hard one
+ *		removes exactly the rows that do, and no others; where that would bring
+ *		an older row back to life, nothing is done.
  *
  * src/delete/history.c
  *
@@ -202,4 +203,35 @@ append_ids(StringInfo sql, const MxFeature *feature, const char *ref)
 			appendStringInfoString(sql, ", ");
 		mx_append_column(sql, ref, lfirst(lc));
 	}
+}
+
+/*
+ * "Any live row of the sample in the scope matches the filters."  The filters
+ * stand in a query of their own over the table, under its own name; the
+ * latest row around it goes by another one.
+ */
+char *
+mx_sample_history(MxMatch *match)
+{
+	const MxFeature *feature = match->feature;
+	char	   *ref = mx_table_ref(feature, NULL);
+	StringInfoData sql;
+	ListCell   *lc;
+
+	match->ref = mx_alias("newest", ref);
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "EXISTS (SELECT FROM %s WHERE ",
+					 mx_relation_name(feature->relid));
+	mx_append_scope(&sql, ref, match->version);
+	appendStringInfoString(&sql, " AND ");
+	mx_append_column(&sql, ref, MX_DELETED_AT);
+	appendStringInfoString(&sql, " IS NULL AND ");
+	foreach(lc, feature->id_columns)
+	{
+		mx_append_equal(&sql, feature, lfirst(lc), ref, match->ref);
+		appendStringInfoString(&sql, " AND ");
+	}
+	mx_append_filters(match, &sql);
+	appendStringInfoChar(&sql, ')');
+	return sql.data;
 }

@@ -52,7 +52,6 @@ static void source_keys(const Finder *finder, const MxSource *source,
 						List **store_columns);
 static Hit	keys_hit(Finder *finder, MxStore *store, List *own_columns,
 					 List *store_columns, const char *alias);
-static char *sample_history_hit(Finder *finder);
 static void write_plain(Finder *finder, MxLatest which);
 static void write_joined(Finder *finder, MxLatest which);
 static void add_inner_hit(StringInfo inner, Hit *hit, int *ncolumns);
@@ -178,7 +177,7 @@ source_hit(Finder *finder, int number)
 			finder->hits[number].inner = true;
 			if (finder->match.delete->request->sample_history)
 			{
-				finder->hits[number].text = sample_history_hit(finder);
+				finder->hits[number].text = mx_sample_history(&finder->match);
 				return;
 			}
 			initStringInfo(&sql);
@@ -276,37 +275,6 @@ keys_hit(Finder *finder, MxStore *store, List *own_columns,
 	}
 	hit.text = sql.data;
 	return hit;
-}
-
-/*
- * "Any live row of the sample in the scope matches the filters."  The filters
- * stand in a query of their own over the table, under its own name; the
- * latest row around it goes by another one.
- */
-static char *
-sample_history_hit(Finder *finder)
-{
-	const MxFeature *feature = finder->match.feature;
-	char	   *ref = mx_table_ref(feature, NULL);
-	StringInfoData sql;
-	ListCell   *lc;
-
-	finder->match.ref = mx_alias("newest", ref);
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "EXISTS (SELECT FROM %s WHERE ",
-					 mx_relation_name(feature->relid));
-	mx_append_scope(&sql, ref, finder->match.version);
-	appendStringInfoString(&sql, " AND ");
-	mx_append_column(&sql, ref, MX_DELETED_AT);
-	appendStringInfoString(&sql, " IS NULL AND ");
-	foreach(lc, feature->id_columns)
-	{
-		mx_append_equal(&sql, feature, lfirst(lc), ref, finder->match.ref);
-		appendStringInfoString(&sql, " AND ");
-	}
-	mx_append_filters(&finder->match, &sql);
-	appendStringInfoChar(&sql, ')');
-	return sql.data;
 }
 
 /*

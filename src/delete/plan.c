@@ -174,15 +174,10 @@ add_steps(PlanState *state, MxPlan *plan)
 	for (int i = 0; i < n; i++)
 		nmembers += state->member[i];
 	plan->nsteps = mx_graph_order(state->registry->graph, state->member, order);
+	/* raises the error that shows where */
 	if (plan->nsteps < nmembers)
-	{
-		const char **names = palloc(sizeof(char *) * n);
-
-		/* raises the error that shows where */
-		for (int i = 0; i < n; i++)
-			names[i] = state->registry->features[i].key;
-		mx_graph_order_all(state->registry->graph, names, order);
-	}
+		mx_graph_order_all(state->registry->graph,
+						   mx_registry_names(state->registry), order);
 
 	plan->steps = palloc0(sizeof(MxStep) * plan->nsteps);
 	for (int i = 0; i < n; i++)

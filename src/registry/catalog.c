@@ -176,6 +176,20 @@ mx_feature_require(const char *key)
 }
 
 /*
+ * The keys of all features, by their places: names for the graph's nodes.
+ */
+const char **
+mx_registry_names(const MxRegistry *registry)
+{
+	const char **names =
+		(const char **) palloc(sizeof(char *) * Max(registry->nfeatures, 1));
+
+	for (int i = 0; i < registry->nfeatures; i++)
+		names[i] = registry->features[i].key;
+	return names;
+}
+
+/*
  * Place of a feature in a loaded registry; -1 if it is not there.
  */
 int

@@ -29,7 +29,6 @@ static void check_arguments(const char *feature, const char *upstream,
 							const MxDependency *dependency);
 static bool already_depends(const MxRegistry *registry,
 							const MxDependency *dependency);
-static bool same_names(List *a, List *b);
 static bool same_renames(const MxDependency *a, const MxDependency *b);
 static void require_upstream(const MxFeature *feature,
 							 const MxFeature *upstream,
@@ -222,7 +221,7 @@ already_depends(const MxRegistry *registry, const MxDependency *dependency)
 			continue;
 		if (old->lineage == dependency->lineage &&
 			old->optional == dependency->optional &&
-			same_names(old->on_columns, dependency->on_columns) &&
+			mx_same_names(old->on_columns, dependency->on_columns) &&
 			same_renames(old, dependency))
 			return true;
 		ereport(ERROR,
@@ -235,34 +234,13 @@ already_depends(const MxRegistry *registry, const MxDependency *dependency)
 	return false;
 }
 
-/*
- * Lists of different names, in any order.
- */
-static bool
-same_names(List *a, List *b)
-{
-	ListCell   *lc;
-
-	foreach(lc, a)
-	{
-		if (!mx_names_member(b, lfirst(lc)))
-			return false;
-	}
-	foreach(lc, b)
-	{
-		if (!mx_names_member(a, lfirst(lc)))
-			return false;
-	}
-	return true;
-}
-
 static bool
 same_renames(const MxDependency *a, const MxDependency *b)
 {
 	ListCell   *lf;
 	ListCell   *lt;
 
-	if (!same_names(a->rename_from, b->rename_from))
+	if (!mx_same_names(a->rename_from, b->rename_from))
 		return false;
 	forboth(lf, a->rename_from, lt, a->rename_to)
 	{
@@ -312,7 +290,6 @@ check_no_cycle(const MxRegistry *registry, const MxDependency *dependency)
 	int			n = registry->ndependencies;
 	int		   *from = palloc(sizeof(int) * (n + 1));
 	int		   *to = palloc(sizeof(int) * (n + 1));
-	const char **names = palloc(sizeof(char *) * registry->nfeatures);
 	char	   *path;
 
 	for (int i = 0; i < n; i++)
@@ -322,17 +299,16 @@ check_no_cycle(const MxRegistry *registry, const MxDependency *dependency)
 	}
 	from[n] = dependency->upstream;
 	to[n] = dependency->feature;
-	for (int i = 0; i < registry->nfeatures; i++)
-		names[i] = registry->features[i].key;
 
 	path = mx_graph_cycle_text(mx_graph_build(registry->nfeatures, n + 1,
-											  from, to), names);
+											  from, to),
+							   mx_registry_names(registry));
 	if (path != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("dependency of feature \"%s\" on \"%s\" would close a cycle",
-						names[dependency->feature],
-						names[dependency->upstream]),
+						registry->features[dependency->feature].key,
+						registry->features[dependency->upstream].key),
 				 errdetail("From upstream to downstream: %s.", path)));
 }
 

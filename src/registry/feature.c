@@ -118,7 +118,7 @@ mx_register(const MxRegistration *registration)
 	feature.key = pstrdup(registration->key);
 	feature.relid = registration->relid;
 	feature.id_columns = registration->id_columns;
-	if (old != NULL && mx_same_id_columns(old->id_columns, feature.id_columns))
+	if (old != NULL && mx_same_names(old->id_columns, feature.id_columns))
 		feature.id_columns = old->id_columns;
 	feature.version = registration->version ?
 		pstrdup(registration->version) : NULL;
@@ -296,7 +296,7 @@ check_change(const MxFeature *old, const MxRegistration *registration)
 				 errmsg("feature \"%s\" is already registered with relation \"%s\"",
 						old->key, get_rel_name(old->relid)),
 				 errhint("%s", hint)));
-	if (!mx_same_id_columns(old->id_columns, registration->id_columns))
+	if (!mx_same_names(old->id_columns, registration->id_columns))
 	{
 		StringInfoData names;
 		ListCell   *lc;
@@ -333,7 +333,7 @@ take_table(const MxRegistration *registration, const MxFeature *old,
 		   const MxFeature *feature)
 {
 	bool		known = old != NULL && old->relid == feature->relid &&
-	mx_same_id_columns(old->id_columns, feature->id_columns) &&
+	mx_same_names(old->id_columns, feature->id_columns) &&
 	(old->version == NULL) == (feature->version == NULL);
 	LOCKMODE	lock = known ? AccessShareLock : ShareRowExclusiveLock;
 	Relation	rel = lock_table(registration, &lock);

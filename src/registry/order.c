@@ -44,7 +44,6 @@ metaxy_order(PG_FUNCTION_ARGS)
 	MxDirection direction = mx_choice(mx_arg_text(fcinfo, 1, "direction"),
 									  "direction", directions);
 	MxRegistry *registry;
-	const char **names;
 	int		   *order;
 	int		   *depth;
 	int			count;
@@ -53,13 +52,10 @@ metaxy_order(PG_FUNCTION_ARGS)
 	SPI_connect();
 	registry = mx_registry_load();
 	count = registry->nfeatures;
-	names = (const char **) palloc(sizeof(char *) * count);
 	order = (int *) palloc(sizeof(int) * count);
 	depth = (int *) palloc(sizeof(int) * count);
 
-	for (int i = 0; i < count; i++)
-		names[i] = registry->features[i].key;
-	mx_graph_order_all(registry->graph, names, order);
+	mx_graph_order_all(registry->graph, mx_registry_names(registry), order);
 	mx_graph_depth(registry->graph, order, count, depth);
 	if (key != NULL)
 		count = order_of(registry, key, direction, order);

@@ -58,7 +58,7 @@ mx_record_feature(const MxFeature *old, const MxFeature *feature)
 	if (old == NULL)
 		insert_feature(feature);
 	else if (old->relid != feature->relid ||
-			 !mx_same_id_columns(old->id_columns, feature->id_columns) ||
+			 !mx_same_names(old->id_columns, feature->id_columns) ||
 			 !same_text(old->version, feature->version) ||
 			 !same_text(old->project, feature->project) ||
 			 old->views != feature->views ||
@@ -69,24 +69,6 @@ mx_record_feature(const MxFeature *old, const MxFeature *feature)
 
 	if (new_version)
 		log_version(feature);
-	return true;
-}
-
-/*
- * The order of id columns means nothing.
- */
-bool
-mx_same_id_columns(List *a, List *b)
-{
-	ListCell   *lc;
-
-	if (list_length(a) != list_length(b))
-		return false;
-	foreach(lc, a)
-	{
-		if (!mx_names_member(b, lfirst(lc)))
-			return false;
-	}
 	return true;
 }
 

@@ -69,6 +69,7 @@ typedef struct MxRegistry
 extern MxRegistry *mx_registry_load(void);
 extern MxFeature *mx_feature_load(const char *key);
 extern MxFeature *mx_feature_of_table(Oid relid);
+extern const char **mx_registry_names(const MxRegistry *registry);
 extern int	mx_registry_find(const MxRegistry *registry, const char *key);
 extern int	mx_registry_require(const MxRegistry *registry, const char *key);
 extern MxFeature *mx_feature_require(const char *key);
@@ -114,7 +115,6 @@ extern void mx_require_feature_owner(const MxFeature *feature);
 extern void mx_registry_write(MxQuery *query);
 extern void mx_registry_changed(void);
 extern bool mx_record_feature(const MxFeature *old, const MxFeature *feature);
-extern bool mx_same_id_columns(List *a, List *b);
 
 /* in check.c: looks, never writes; raises what section "register" refuses */
 extern void mx_check_table(Relation rel, const MxRegistration *registration);

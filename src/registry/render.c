@@ -80,7 +80,6 @@ metaxy_graph(PG_FUNCTION_ARGS)
 								   formats);
 	MxRegistry *registry;
 	StringInfoData text;
-	const char **names;
 	int		   *order;
 	int		   *depth;
 	int			count;
@@ -89,14 +88,11 @@ metaxy_graph(PG_FUNCTION_ARGS)
 	SPI_connect();
 	registry = mx_registry_load();
 	count = registry->nfeatures;
-	names = (const char **) palloc(sizeof(char *) * count);
 	order = (int *) palloc(sizeof(int) * count);
 	depth = (int *) palloc(sizeof(int) * count);
 
 	/* once this has passed, every path in the graph ends */
-	for (int i = 0; i < count; i++)
-		names[i] = registry->features[i].key;
-	mx_graph_order_all(registry->graph, names, order);
+	mx_graph_order_all(registry->graph, mx_registry_names(registry), order);
 	mx_graph_depth(registry->graph, order, count, depth);
 
 	renderers[format] (registry, depth, &text);

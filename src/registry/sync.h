@@ -70,7 +70,6 @@ extern void mx_sync_features(MxSync *sync);
 extern bool mx_sync_stays(const MxSyncFeature *feature);
 extern bool mx_sync_edge_stays(const MxSync *sync,
 							   const MxDependency *dependency);
-extern bool mx_same_names(List *a, List *b);
 extern char *mx_quoted_list(List *names);
 
 /* in sync_edges.c */

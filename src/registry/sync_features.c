@@ -384,24 +384,6 @@ describe_differences(MxSyncFeature *feature)
 }
 
 /*
- * Lists of different names, in any order.
- */
-bool
-mx_same_names(List *a, List *b)
-{
-	ListCell   *lc;
-
-	if (list_length(a) != list_length(b))
-		return false;
-	foreach(lc, a)
-	{
-		if (!mx_names_member(b, lfirst(lc)))
-			return false;
-	}
-	return true;
-}
-
-/*
  * Texts in double quotes, separated by commas.
  */
 char *
