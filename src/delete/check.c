@@ -169,7 +169,7 @@ check_rights(const MxDelete *delete, const MxFeature *feature, Relation rel)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("row-level security on relation \"%s\" would make this delete partial",
 						get_rel_name(feature->relid)),
-				 errhint("Only its owner, or a role that bypasses row-level security, can delete hard or cascade here.")));
+				 errhint("Only a role that row-level security does not apply to can delete hard or cascade here.")));
 
 	if (request->dry_run && !may_write(delete, feature, rel))
 		ereport(NOTICE,
