@@ -27,6 +27,9 @@
 
 #include "delete/delete.h"
 
+/* of keys handed on as an array, in bytes */
+#define MAX_ARRAY_SIZE	(8 * 1024 * 1024)
+
 static ArrayType *keys_array(MxStore *store, const char *column, Oid *type);
 static void append_comparisons(MxMatch *match, StringInfo sql,
 							   const char *alias, MxStore *store,
@@ -323,13 +326,14 @@ append_own_column(const MxMatch *match, StringInfo sql, const char *column)
  * One column of a store as an array without nulls; NULL if it is too large, or
  * the type has no arrays.
  *
- * Planning and executing make several copies of a constant, and a hash table
- * of it: all together is to stay near what a hash table may take.
+ * Planning makes copies of a constant, sending a plan to workers makes a text
+ * of it, and each process a hash table: some twenty times its size in all.  So
+ * it may take what a hash table may, and never more than MAX_ARRAY_SIZE.
  */
 static ArrayType *
 keys_array(MxStore *store, const char *column, Oid *type)
 {
-	Size		limit = Min(get_hash_memory_limit() / 4, MaxAllocSize / 4);
+	Size		limit = Min(get_hash_memory_limit(), MAX_ARRAY_SIZE);
 	Size		size = 0;
 	AttrNumber	number;
 	Oid			element = getBaseType(store_type(store, column, &number));

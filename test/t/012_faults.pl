@@ -242,7 +242,7 @@ SKIP:
 		my $session = $node->background_psql('postgres');
 		my $delete = "SELECT sum(rows) FROM metaxy_delete('big', '%s', cascade => 'downstream', soft => $soft)";
 
-		$session->query_safe('SET work_mem = \'1MB\'');
+		$session->query_safe('SET work_mem = \'256kB\'');
 		my $few = $session->query_safe(sprintf($delete, 'part = 1 AND id LIKE \'\'%1\'\''));
 		my $before = kilobytes($session, 'VmHWM');
 		my $many = $session->query_safe(sprintf($delete, 'part > 0'));
