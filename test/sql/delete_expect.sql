@@ -128,6 +128,11 @@ SELECT DISTINCT digest = :'digest' AS same
 SELECT digest = :'digest' AS same FROM metaxy_delete('video', 'n < 49', cascade => 'downstream', dry_run => true) LIMIT 1;
 SELECT digest = :'digest' AS same FROM metaxy_delete('video', 'n < 50', dry_run => true);
 BEGIN;
+-- the same sample of two features, written by one transaction
+INSERT INTO video VALUES ('twin', 1000, 'x', 'v1');
+INSERT INTO mean VALUES ('twin', 1000);
+SELECT v.digest = m.digest AS same FROM metaxy_delete('video', 'n = 1000', dry_run => true) AS v,
+	metaxy_delete('mean', 'data = 1000', dry_run => true) AS m;
 -- one more doomed sample
 SAVEPOINT s;
 INSERT INTO video VALUES ('new', 1, 'x', 'v1');
