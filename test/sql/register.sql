@@ -59,9 +59,8 @@ SELECT video_id, path, seconds, metaxy_feature_version FROM raw_active ORDER BY 
 SELECT xmin, ctid FROM metaxy_feature \gset
 BEGIN;
 SELECT metaxy_register('video/raw', 'raw', '{video_id}', 'v1');
-SELECT relation::regclass, mode FROM pg_locks
- WHERE pid = pg_backend_pid() AND relation::regclass::text IN ('raw', 'raw_active', 'raw_latest', 'raw_deleted')
- ORDER BY relation::regclass::text COLLATE "C";
+SELECT DISTINCT mode FROM pg_locks
+ WHERE pid = pg_backend_pid() AND relation::regclass::text IN ('raw', 'raw_active', 'raw_latest', 'raw_deleted');
 SELECT pg_current_xact_id_if_assigned() IS NULL AS nothing_written;
 COMMIT;
 SELECT xmin = :xmin AND ctid = :'ctid' AS same_row FROM metaxy_feature;
