@@ -55,6 +55,7 @@ typedef struct Stamper
 	MxWriter   *writer;			/* lives as long as the transaction */
 	AttrNumber	attnums[NFIELDS];
 	AttrNumber	last;			/* greatest of them */
+	int8	   *roles;			/* by attnum: which of them, or -1 */
 	Datum		version;		/* current one; 0: not versioned */
 } Stamper;
 
@@ -69,7 +70,8 @@ typedef struct Field
 
 static void check_call(FunctionCallInfo fcinfo);
 static Stamper *start_statement(FunctionCallInfo fcinfo, TriggerData *trigger);
-static void find_columns(Relation rel, Stamper *stamper);
+static void find_columns(Relation rel, Stamper *stamper,
+						 MemoryContext context);
 static void read_fields(HeapTuple tuple, TupleDesc desc,
 						const Stamper *stamper, Field *fields);
 static void stamp_fields(const Stamper *stamper, Field *fields);
@@ -150,7 +152,7 @@ start_statement(FunctionCallInfo fcinfo, TriggerData *trigger)
 		if (target->version != NULL)
 			stamper->version = CStringGetTextDatum(target->version);
 		MemoryContextSwitchTo(save);
-		find_columns(rel, stamper);
+		find_columns(rel, stamper, context);
 		stamper->clock = mx_clock();
 		stamper->writer = mx_writer(stamper->table);
 	}
@@ -163,10 +165,13 @@ start_statement(FunctionCallInfo fcinfo, TriggerData *trigger)
  * was registered, the error says how to mend it.
  */
 static void
-find_columns(Relation rel, Stamper *stamper)
+find_columns(Relation rel, Stamper *stamper, MemoryContext context)
 {
 	int			nfields = stamper->version != (Datum) 0 ? NFIELDS : VERSION;
+	int			natts = RelationGetNumberOfAttributes(rel);
 
+	stamper->roles = MemoryContextAlloc(context, natts + 1);
+	memset(stamper->roles, -1, natts + 1);
 	for (int i = 0; i < nfields; i++)
 	{
 		Form_pg_attribute attr = mx_find_column(rel, field_names[i]);
@@ -180,6 +185,7 @@ find_columns(Relation rel, Stamper *stamper)
 				 field_names[i], RelationGetRelationName(rel));
 		}
 		stamper->attnums[i] = attr->attnum;
+		stamper->roles[attr->attnum] = i;
 		stamper->last = Max(stamper->last, attr->attnum);
 	}
 }
@@ -225,14 +231,14 @@ read_fields(HeapTuple tuple, TupleDesc desc, const Stamper *stamper,
 			continue;
 		offset = att_align_pointer(offset, attr->attalign, attr->attlen,
 								   data + offset);
-		for (int i = 0; i < NFIELDS; i++)
+		if (stamper->roles[attnum] >= 0)
 		{
-			if (stamper->attnums[i] != attnum)
-				continue;
-			fields[i].isnull = false;
-			fields[i].place = data + offset;
-			if (i != VERSION)
-				memcpy(&fields[i].value, data + offset, sizeof(TimestampTz));
+			Field	   *field = &fields[stamper->roles[attnum]];
+
+			field->isnull = false;
+			field->place = data + offset;
+			if (stamper->roles[attnum] != VERSION)
+				memcpy(&field->value, data + offset, sizeof(TimestampTz));
 		}
 		offset = att_addlength_pointer(offset, attr->attlen, data + offset);
 	}
