@@ -27,8 +27,8 @@ OBJS = \
 	src/registry/sync_edges.o src/registry/sync_features.o \
 	src/registry/unique.o \
 	src/read/columns.o src/read/filter.o src/read/grants.o src/read/latest.o \
-	src/read/literal.o src/read/read_only.o src/read/safe.o src/read/status.o \
-	src/read/trust.o src/read/view_query.o src/read/views.o \
+	src/read/literal.o src/read/read.o src/read/read_only.o src/read/safe.o \
+	src/read/status.o src/read/trust.o src/read/view_query.o src/read/views.o \
 	src/delete/check.o src/delete/delete.o src/delete/find.o \
 	src/delete/foreign_keys.o src/delete/hard.o src/delete/history.o \
 	src/delete/keys.o src/delete/ledger.o src/delete/match.o \
