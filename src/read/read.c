@@ -58,7 +58,8 @@ static void refuse_table(Oid relid) pg_attribute_noreturn();
 static Relation open_table(const MxFeature *feature,
 						   const ReadRequest *request);
 static MxQuery *make_query(const MxFeature *feature,
-						   const ReadRequest *request);
+						   const ReadRequest *request, Relation rel,
+						   TupleDesc desc);
 
 /*
  * metaxy_read(row_type anyelement, filter text, include_soft_deleted boolean,
@@ -86,15 +87,19 @@ metaxy_read(PG_FUNCTION_ARGS)
 												  ARG_ROW_TYPE));
 	rel = open_table(feature, &request);
 
-	/* not before the lock: the result has the columns that the query finds */
-	InitMaterializedSRF(fcinfo, 0);
+	/*
+	 * The calling query knows the columns since before the lock.  Those that
+	 * were added since are left out; one that is gone is an error.
+	 */
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	receiver = CreateDestReceiver(DestTuplestore);
 	/* puts nulls where columns were dropped */
 	SetTuplestoreDestReceiverParams(receiver, result->setResult,
 									result->econtext->ecxt_per_query_memory,
 									false, result->setDesc,
-									"the columns of the table are not those of its row type");
-	mx_query_run(make_query(feature, &request), MX_READ, receiver);
+									"the columns of the table have just been changed");
+	mx_query_run(make_query(feature, &request, rel, result->setDesc),
+				 MX_READ, receiver);
 	receiver->rDestroy(receiver);
 
 	relation_close(rel, NoLock);
@@ -254,18 +259,19 @@ open_table(const MxFeature *feature, const ReadRequest *request)
 }
 
 /*
- * The query: all columns of the rows asked for.  The filter comes last, when
- * the rows that count have been found, and sees the table alone.
+ * The query: the columns of "desc" of the rows asked for.  The filter comes
+ * last, when the rows that count have been found, and sees the table alone.
  */
 static MxQuery *
-make_query(const MxFeature *feature, const ReadRequest *request)
+make_query(const MxFeature *feature, const ReadRequest *request,
+		   Relation rel, TupleDesc desc)
 {
 	MxQuery    *query = mx_query_new();
 	StringInfo	sql = mx_query_sql(query);
 	char	   *ref = mx_table_ref(feature, NULL);
 	const char *version = NULL;
 	const char *as_of = NULL;
-	ListCell   *lc;
+	const char *separator = "SELECT ";
 
 	if (feature->version != NULL && !request->feature_history)
 		version = psprintf("$%d",
@@ -278,11 +284,15 @@ make_query(const MxFeature *feature, const ReadRequest *request)
 										TimestampTzGetDatum(request->as_of),
 										false));
 
-	foreach(lc, mx_table_columns(feature->relid))
+	for (int i = 0; i < desc->natts; i++)
 	{
-		appendStringInfoString(sql, foreach_current_index(lc) > 0 ?
-							   ", " : "SELECT ");
-		mx_append_column(sql, ref, lfirst(lc));
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), i);
+
+		if (TupleDescAttr(desc, i)->attisdropped || attribute->attisdropped)
+			continue;
+		appendStringInfoString(sql, separator);
+		mx_append_column(sql, ref, NameStr(attribute->attname));
+		separator = ", ";
 	}
 	if (request->sample_history)
 		mx_append_history(sql, feature, version, as_of, request->which);
