@@ -124,6 +124,9 @@ SELECT * FROM metaxy_read(NULL::video, 'n');						-- error
 \echo :SQLSTATE
 SELECT * FROM metaxy_read(NULL::video, 'm = 1');					-- error
 \echo :SQLSTATE
+-- the position of a constant is known to the check alone
+SELECT * FROM metaxy_read(NULL::video, 'n > 0 AND n = ''x''');		-- error
+\echo :SQLSTATE
 SELECT * FROM metaxy_read(NULL::video, 'later.n = 1');				-- error
 \echo :SQLSTATE
 SELECT * FROM metaxy_read(NULL::video, 'plain.n = 1');				-- error
