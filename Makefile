@@ -27,8 +27,9 @@ OBJS = \
 	src/registry/sync_edges.o src/registry/sync_features.o \
 	src/registry/unique.o \
 	src/read/columns.o src/read/filter.o src/read/grants.o src/read/latest.o \
-	src/read/literal.o src/read/safe.o src/read/status.o src/read/trust.o \
-	src/read/view_query.o src/read/view_triggers.o src/read/views.o \
+	src/read/literal.o src/read/read.o src/read/safe.o src/read/status.o \
+	src/read/trust.o src/read/view_query.o src/read/view_triggers.o \
+	src/read/views.o \
 	src/write/stamp.o src/write/target.o src/write/turn.o \
 	src/write/writer.o \
 	src/delete/check.o src/delete/delete.o src/delete/find.o \

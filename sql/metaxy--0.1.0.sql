@@ -282,6 +282,26 @@ COMMENT ON FUNCTION @extschema@.metaxy_status(text) IS
 	'samples, rows and bytes of each feature; counts are NULL where the caller may not SELECT';
 
 --
+-- Reading
+--
+
+CREATE FUNCTION @extschema@.metaxy_read(
+	row_type anyelement,
+	filter text DEFAULT NULL,
+	include_soft_deleted boolean DEFAULT false,
+	only_soft_deleted boolean DEFAULT false,
+	with_feature_history boolean DEFAULT false,
+	with_sample_history boolean DEFAULT false,
+	feature_version text DEFAULT NULL,
+	as_of timestamptz DEFAULT NULL)
+RETURNS SETOF anyelement
+AS 'MODULE_PATHNAME', 'metaxy_read'
+LANGUAGE C STABLE PARALLEL UNSAFE
+COST 1000 ROWS 1000;
+COMMENT ON FUNCTION @extschema@.metaxy_read(anyelement, text, boolean, boolean, boolean, boolean, text, timestamptz) IS
+	'rows of a feature table, called with NULL::table: latest or all rows of one version or all, live ones or tombstones, now or as of an earlier time';
+
+--
 -- Deleting
 --
 

@@ -22,7 +22,10 @@
 
 static void append_from_foreign(StringInfo sql, const MxFeature *feature,
 								const char *ref, const char *version,
-								bool per_version);
+								const char *as_of, bool per_version);
+static void append_scope(StringInfo sql, const char *ref, const char *version,
+						 const char *as_of);
+static void append_kind(StringInfo sql, const char *ref, MxLatest which);
 
 /*
  * How the rows of the table are referred to: by the alias, or by the table's
@@ -64,32 +67,37 @@ void
 mx_append_latest(StringInfo sql, const MxFeature *feature, const char *alias,
 				 const char *version, bool per_version, MxLatest which)
 {
+	mx_append_latest_as_of(sql, feature, alias, version, NULL, per_version,
+						   which);
+}
+
+/*
+ * The same as if rows of later recency than "as_of" (SQL text; NULL: none) were
+ * not there: neither are they given, nor do they make another row old.
+ */
+void
+mx_append_latest_as_of(StringInfo sql, const MxFeature *feature,
+					   const char *alias, const char *version,
+					   const char *as_of, bool per_version, MxLatest which)
+{
 	char	   *ref = mx_table_ref(feature, alias);
 	const char *other = mx_alias("later", ref);
 	char	   *table = mx_relation_name(feature->relid);
 	ListCell   *lc;
 
 	if (get_rel_relkind(feature->relid) == RELKIND_FOREIGN_TABLE)
-		append_from_foreign(sql, feature, ref, version, per_version);
+		append_from_foreign(sql, feature, ref, version, as_of, per_version);
 	else
 	{
 		appendStringInfo(sql, " FROM %s", table);
 		if (alias != NULL)
 			appendStringInfo(sql, " AS %s", quote_identifier(alias));
 		appendStringInfoString(sql, " WHERE ");
-		if (version != NULL)
-		{
-			mx_append_column(sql, ref, MX_FEATURE_VERSION);
-			appendStringInfo(sql, " OPERATOR(pg_catalog.=) %s AND ", version);
-		}
+		append_scope(sql, ref, version, as_of);
 		appendStringInfo(sql, "NOT EXISTS (SELECT FROM %s AS %s WHERE ",
 						 table, other);
-		if (version != NULL)
-		{
-			mx_append_column(sql, other, MX_FEATURE_VERSION);
-			appendStringInfo(sql, " OPERATOR(pg_catalog.=) %s AND ", version);
-		}
-		else if (per_version)
+		append_scope(sql, other, version, as_of);
+		if (version == NULL && per_version)
 		{
 			mx_append_equal(sql, feature, MX_FEATURE_VERSION, other, ref);
 			appendStringInfoString(sql, " AND ");
@@ -104,14 +112,61 @@ mx_append_latest(StringInfo sql, const MxFeature *feature, const char *alias,
 		mx_append_rank(sql, ref);
 		appendStringInfoChar(sql, ')');
 	}
+	append_kind(sql, ref, which);
+}
 
-	if (which != MX_LATEST)
+/*
+ * " FROM table WHERE ..." that gives all rows of the scope up to "as_of", not
+ * only the latest ones: "which" says whether live ones, tombstones, or both.
+ */
+void
+mx_append_history(StringInfo sql, const MxFeature *feature,
+				  const char *version, const char *as_of, MxLatest which)
+{
+	char	   *ref = mx_table_ref(feature, NULL);
+
+	appendStringInfo(sql, " FROM %s WHERE ",
+					 mx_relation_name(feature->relid));
+	append_scope(sql, ref, version, as_of);
+	appendStringInfoString(sql, "true");
+	append_kind(sql, ref, which);
+}
+
+/*
+ * "the row is of that version AND not later than as_of AND ", each where it is
+ * given.  Without "ref", of the only table in sight.
+ */
+static void
+append_scope(StringInfo sql, const char *ref, const char *version,
+			 const char *as_of)
+{
+	if (version != NULL)
 	{
-		appendStringInfoString(sql, " AND ");
-		mx_append_column(sql, ref, MX_DELETED_AT);
-		appendStringInfoString(sql, which == MX_ACTIVE ? " IS NULL" :
-							   " IS NOT NULL");
+		if (ref != NULL)
+			mx_append_column(sql, ref, MX_FEATURE_VERSION);
+		else
+			appendStringInfoString(sql, MX_FEATURE_VERSION);
+		appendStringInfo(sql, " OPERATOR(pg_catalog.=) %s AND ", version);
 	}
+	if (as_of != NULL)
+	{
+		mx_append_recency(sql, ref);
+		appendStringInfo(sql, " OPERATOR(pg_catalog.<=) %s AND ", as_of);
+	}
+}
+
+/*
+ * " AND the row is live", or a tombstone.
+ */
+static void
+append_kind(StringInfo sql, const char *ref, MxLatest which)
+{
+	if (which == MX_LATEST)
+		return;
+	appendStringInfoString(sql, " AND ");
+	mx_append_column(sql, ref, MX_DELETED_AT);
+	appendStringInfoString(sql, which == MX_ACTIVE ? " IS NULL" :
+						   " IS NOT NULL");
 }
 
 /*
@@ -120,7 +175,7 @@ mx_append_latest(StringInfo sql, const MxFeature *feature, const char *alias,
  */
 static void
 append_from_foreign(StringInfo sql, const MxFeature *feature, const char *ref,
-					const char *version, bool per_version)
+					const char *version, const char *as_of, bool per_version)
 {
 	StringInfoData keys;
 	ListCell   *lc;
@@ -132,12 +187,10 @@ append_from_foreign(StringInfo sql, const MxFeature *feature, const char *ref,
 		appendStringInfo(&keys, "%s%s", foreach_current_index(lc) ? ", " : "",
 						 quote_identifier(lfirst(lc)));
 
-	appendStringInfo(sql, " FROM (SELECT DISTINCT ON (%s) * FROM %s",
+	appendStringInfo(sql, " FROM (SELECT DISTINCT ON (%s) * FROM %s WHERE ",
 					 keys.data, mx_relation_name(feature->relid));
-	if (version != NULL)
-		appendStringInfo(sql, " WHERE " MX_FEATURE_VERSION
-						 " OPERATOR(pg_catalog.=) %s", version);
-	appendStringInfo(sql, " ORDER BY %s, ", keys.data);
+	append_scope(sql, NULL, version, as_of);
+	appendStringInfo(sql, "true ORDER BY %s, ", keys.data);
 	mx_append_recency(sql, NULL);
 	appendStringInfo(sql, " DESC, " MX_DELETED_AT " IS NOT NULL DESC) AS %s"
 					 " WHERE true", quote_identifier(ref));

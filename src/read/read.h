@@ -24,14 +24,21 @@ typedef enum MxLatest
  * in latest.c
  *
  * "version" is SQL text that stands for the version of the scope, a literal
- * or a parameter; NULL: all versions.  "alias" is NULL for the table's own
- * name.
+ * or a parameter; NULL: all versions.  "as_of" stands likewise for an instant.
+ * "alias" is NULL for the table's own name.
  */
 extern void mx_append_recency(StringInfo sql, const char *ref);
 extern void mx_append_rank(StringInfo sql, const char *ref);
 extern void mx_append_latest(StringInfo sql, const MxFeature *feature,
 							 const char *alias, const char *version,
 							 bool per_version, MxLatest which);
+extern void mx_append_latest_as_of(StringInfo sql, const MxFeature *feature,
+								   const char *alias, const char *version,
+								   const char *as_of, bool per_version,
+								   MxLatest which);
+extern void mx_append_history(StringInfo sql, const MxFeature *feature,
+							  const char *version, const char *as_of,
+							  MxLatest which);
 extern void mx_append_equal(StringInfo sql, const MxFeature *feature,
 							const char *column, const char *left,
 							const char *right);

@@ -200,7 +200,7 @@ my @functions = split(
 	 WHERE e.extname = 'metaxy'}));
 foreach (@functions)
 {
-	s/(DEFAULT (?:NULL|'[^']*'))::\w+(\[\])?/$1/g;
+	s/(DEFAULT (?:NULL|'[^']*'))::\w+(?: with time zone)?(\[\])?/$1/g;
 	if (s/,? ?(OUT .*)\) RETURNS SETOF record$//)
 	{
 		my $columns = $1;

@@ -56,6 +56,12 @@ my %queries = (
 	'metaxy_graph' => q{SELECT metaxy_graph('json')},
 	'metaxy_status' =>
 	  'SELECT feature, relation, active, deleted, rows, last_write, last_delete FROM metaxy_status()',
+	'metaxy_read' =>
+	  'SELECT x FROM metaxy_read(NULL::chunk, include_soft_deleted => true) AS x ORDER BY x',
+	'metaxy_read by a reader' =>
+	  q{SET ROLE regress_metaxy_reader;
+		SELECT x FROM metaxy_read(NULL::mean, $$video_id < 'v5'$$, with_sample_history => true,
+			as_of => now()) AS x ORDER BY x},
 	'the ledger' => 'SELECT * FROM metaxy_deletions ORDER BY id',
 	'the ledger\'s steps' =>
 	  'SELECT * FROM metaxy_deletion_steps ORDER BY deletion_id, step',
@@ -93,6 +99,7 @@ for my $name (sort keys %queries)
 my $reader = $standby->background_psql('postgres');
 $reader->query_safe(
 	q{BEGIN;
+	SELECT count(*) FROM metaxy_read(NULL::video);
 	SELECT sum(samples) FROM metaxy_delete('video', cascade => 'downstream', dry_run => true)}
 );
 $primary->safe_psql('postgres',
@@ -102,7 +109,7 @@ is( $standby->safe_psql(
 		'postgres', q{
 	SELECT DISTINCT mode FROM pg_locks WHERE relation = 'video'::regclass}),
 	'AccessShareLock',
-	'a dry run holds ACCESS SHARE alone');
+	'a read and a dry run hold ACCESS SHARE alone');
 $reader->query_safe('COMMIT');
 $reader->quit;
 
