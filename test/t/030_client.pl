@@ -1,0 +1,280 @@
+
+# Metaxy's own Python client on tables that metaxy has registered: it writes,
+# soft-deletes, rewrites and reads as before, beside metaxy_delete(), and both
+# always agree on which row of a sample is the latest.  The clock of one client
+# is a minute behind, that of another a minute ahead: the order of arrival
+# decides all the same.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use IPC::Run;
+use Metaxy::Venv;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+# The version that wrote the store in test/fixtures, and of what it works with
+# those that it was tried with.
+my @python = Metaxy::Venv::python_with(
+	'metaxy.ext.postgresql, psycopg',
+	'metaxy[postgres]==0.1.11', 'ibis-framework==12.0.0',
+	'narwhals==2.29.0', 'polars==2.1.0',
+	'psycopg[binary]==3.3.9', 'pydantic==2.14.4',
+	'sqlglot==30.30.0');
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', "timezone = 'UTC'");
+$node->start;
+
+# Nor is the client to find a configuration of Metaxy's.
+delete @ENV{ grep { /^METAXY_/ } keys %ENV };
+
+#
+# Clients
+#
+
+# Starts a client whose clock is so many seconds ahead.
+sub start_client
+{
+	my ($seconds) = @_;
+
+	my %client = (in => '', out => '', err => '');
+	$client{timer} = IPC::Run::timer(60);
+	$client{run} = IPC::Run::start([ @python, 'test/client/client.py', $seconds ],
+		'<', \$client{in}, '>', \$client{out}, '2>', \$client{err}, $client{timer});
+	return \%client;
+}
+
+# Gives it a command, and returns the lines of its answer.
+sub ask
+{
+	my ($client, $command) = @_;
+
+	$client->{in} = "$command\n";
+	$client->{out} = '';
+	$client->{timer}->start(60);
+	until ($client->{out} =~ /^\.$/m)
+	{
+		eval { $client->{run}->pump }
+		  or die "the client ended in: $command\n$@$client->{err}";
+		die "no answer to: $command\n" if $client->{timer}->is_expired;
+	}
+	my @lines = split(/\n/, $client->{out});
+	pop @lines;
+	return @lines;
+}
+
+sub start_with
+{
+	my ($database, @clients) = @_;
+
+	ask($_, "connect $database " . $node->host . ' ' . $node->port . ' ' . getpwuid($>))
+	  for @clients;
+	return;
+}
+
+my %behind_ahead = (behind => start_client(-60), ahead => start_client(60));
+
+#
+# What both say
+#
+
+# Rows of a view, as the client prints those that it reads.
+sub rows_of
+{
+	my ($database, $view) = @_;
+
+	my $columns = $node->safe_psql(
+		$database, qq{
+		SELECT string_agg(
+				   CASE WHEN atttypid = 'timestamptz'::regtype
+						THEN format('(extract(epoch FROM %I) * 1000000)::bigint', attname)
+						ELSE quote_ident(attname) END,
+				   ', ' ORDER BY attname COLLATE "C")
+		  FROM pg_attribute
+		 WHERE attrelid = '$view'::regclass AND attnum > 0
+		   AND NOT attisdropped AND attname !~ '_by_field\$'});
+	return split(/\n/, $node->safe_psql($database, "SELECT $columns FROM $view"));
+}
+
+# Asserts which videos are active and which are deleted, that their rows are of
+# such a take, and that a client reads what the views show.
+sub agree
+{
+	my ($client, $database, $expected, $name) = @_;
+
+	is( $node->safe_psql(
+			$database, q{
+			SELECT string_agg(path || CASE WHEN metaxy_deleted_at IS NOT NULL
+										   THEN ' deleted' ELSE '' END,
+							  ', ' ORDER BY video_id)
+			  FROM video__raw_latest}),
+		$expected,
+		"$name: the latest rows");
+	for my $feature (qw(video/raw video/chunk))
+	{
+		my $table = $feature =~ s,/,__,r;
+
+		for ([ '', 'active' ], [ ' all', 'latest' ])
+		{
+			my ($switch, $view) = @$_;
+
+			is( join("\n", sort(ask($client, "read $feature$switch"))),
+				join("\n", sort(rows_of($database, "${table}_$view"))),
+				"$name: Metaxy reads ${table}_$view");
+		}
+	}
+	return;
+}
+
+#
+# Each client alone
+#
+
+for my $clock (qw(behind ahead))
+{
+	my $client = $behind_ahead{$clock};
+	my $agree = sub {
+		my ($expected, $name) = @_;
+		return agree($client, $clock, $expected, "$clock: $name");
+	};
+	my $update = sub {
+		my ($expected, $name) = @_;
+		return is(join(', ', ask($client, 'update')), $expected, "$clock: $name");
+	};
+
+	# Metaxy begins on an empty database, with its own clock.
+
+	$node->safe_psql('postgres', "CREATE DATABASE $clock");
+	start_with($clock, $client);
+	ask($client, 'push');
+	ask($client, 'write a v1 v2 v3 v4 v5');
+	$update->('new v1 v2 v3 v4 v5, stale, orphaned', 'chunks of all videos');
+	ask($client, 'delete video/raw v5');
+	is( $node->safe_psql(
+			$clock, q{
+			SELECT DISTINCT round(extract(epoch FROM metaxy_updated_at - now()) / 60)
+			  FROM video__raw UNION ALL
+			SELECT DISTINCT round(extract(epoch FROM metaxy_deleted_at - now()) / 60)
+			  FROM video__raw WHERE metaxy_deleted_at IS NOT NULL}),
+		$clock eq 'behind' ? "-1\n-1" : "1\n1",
+		"$clock: the client has that clock");
+
+	# The tables are registered, and it goes on.
+
+	is( $node->safe_psql(
+			$clock, q{
+			CREATE EXTENSION metaxy;
+			SELECT feature, relation, action, detail FROM metaxy_sync()}),
+		"video/chunk|video__chunk|added|\nvideo/raw|video__raw|added|",
+		"$clock: its tables are registered");
+	$agree->('a/v1, a/v2, a/v3, a/v4, a/v5 deleted', 'registered');
+
+	ask($client, 'write a v6');
+	$agree->('a/v1, a/v2, a/v3, a/v4, a/v5 deleted, a/v6', 'a new sample');
+	ask($client, 'write b v1 v2');
+	$agree->('b/v1, b/v2, a/v3, a/v4, a/v5 deleted, a/v6', 'samples rewritten');
+	ask($client, 'write b v5');
+	$agree->('b/v1, b/v2, a/v3, a/v4, b/v5, a/v6', 'a deleted sample rewritten');
+	$update->('new v6, stale v1 v2 v5, orphaned', 'Metaxy finds what changed');
+	$update->('new, stale, orphaned', 'and only once');
+	$agree->('b/v1, b/v2, a/v3, a/v4, b/v5, a/v6', 'chunks rewritten');
+
+	ask($client, 'delete video/raw v1 v6');
+	$agree->('b/v1 deleted, b/v2, a/v3, a/v4, b/v5, a/v6 deleted', 'its soft delete');
+	$update->('new, stale, orphaned v1 v6', 'Metaxy finds orphans');
+	ask($client, 'write c v1');
+	$agree->('c/v1, b/v2, a/v3, a/v4, b/v5, a/v6 deleted', 'rewritten after it');
+	ask($client, 'delete video/raw v1');
+	$agree->('c/v1 deleted, b/v2, a/v3, a/v4, b/v5, a/v6 deleted', 'and deleted again');
+
+	# metaxy_delete() hides what the client wrote, the client brings it back.
+
+	is( $node->safe_psql(
+			$clock, q{
+			SELECT feature, samples, "rows"
+			  FROM metaxy_delete('video/raw', $$ video_id IN ('v1', 'v2', 'v3') $$,
+								 cascade => 'downstream')}),
+		"video/chunk|4|4\nvideo/raw|2|2",
+		"$clock: metaxy_delete deletes what is active");
+	$agree->('c/v1 deleted, b/v2 deleted, a/v3 deleted, a/v4, b/v5, a/v6 deleted',
+		'metaxy_delete');
+	ask($client, 'write d v2');
+	$agree->('c/v1 deleted, d/v2, a/v3 deleted, a/v4, b/v5, a/v6 deleted',
+		'a sample rewritten after metaxy_delete');
+	$update->('new v2, stale, orphaned v1 v6', 'Metaxy makes its chunks again');
+	$agree->('c/v1 deleted, d/v2, a/v3 deleted, a/v4, b/v5, a/v6 deleted',
+		'chunks written after metaxy_delete');
+	ask($client, 'delete video/raw v2');
+	$agree->('c/v1 deleted, d/v2 deleted, a/v3 deleted, a/v4, b/v5, a/v6 deleted',
+		'its soft delete after metaxy_delete');
+	ask($client, 'write e v2 v3');
+	$agree->('c/v1 deleted, e/v2, e/v3, a/v4, b/v5, a/v6 deleted',
+		'rewritten after both');
+
+	# Rows are removed by either.
+
+	is( $node->safe_psql(
+			$clock, q{
+			SELECT feature, samples
+			  FROM metaxy_delete('video/raw', $$ video_id IN ('v2', 'v6') $$,
+								 soft => false, cascade => 'downstream')}),
+		"video/chunk|4\nvideo/raw|2",
+		"$clock: metaxy_delete removes samples whole");
+	ask($client, 'hard_delete video/raw v4');
+	$agree->('c/v1 deleted, e/v3, b/v5', 'hard deletes');
+	ask($client, 'write f v2 v4');
+	$agree->('c/v1 deleted, f/v2, e/v3, f/v4, b/v5', 'written after hard deletes');
+
+	# Metaxy's push and metaxy's sync have nothing to add.
+
+	ask($client, 'push');
+	is( $node->safe_psql($clock, 'SELECT DISTINCT action FROM metaxy_sync()'),
+		'unchanged', "$clock: pushed and registered again");
+}
+
+#
+# Both on the same tables, in turn: the last one always wins
+#
+
+my ($ahead, $behind) = @behind_ahead{qw(ahead behind)};
+
+$node->safe_psql('postgres', 'CREATE DATABASE mixed');
+start_with('mixed', $ahead, $behind);
+ask($ahead, 'push');
+ask($ahead, 'write a v1 v2');
+ask($ahead, 'update');
+$node->safe_psql('mixed', 'CREATE EXTENSION metaxy; SELECT metaxy_sync()');
+agree($behind, 'mixed', 'a/v1, a/v2', 'mixed: written ahead');
+ask($behind, 'write b v1');
+agree($ahead, 'mixed', 'b/v1, a/v2', 'mixed: rewritten behind');
+ask($ahead, 'delete video/raw v1');
+agree($behind, 'mixed', 'b/v1 deleted, a/v2', 'mixed: deleted ahead');
+ask($behind, 'write c v1');
+agree($ahead, 'mixed', 'c/v1, a/v2', 'mixed: rewritten behind again');
+ask($ahead, 'write d v1');
+ask($behind, 'delete video/raw v1');
+agree($ahead, 'mixed', 'd/v1 deleted, a/v2', 'mixed: written ahead, deleted behind');
+$node->safe_psql('mixed', q{SELECT metaxy_delete('video/raw')});
+ask($behind, 'write e v2');
+ask($ahead, 'write e v1');
+agree($behind, 'mixed', 'e/v1, e/v2', 'mixed: rewritten by both after metaxy_delete');
+is( $node->safe_psql('mixed', q{SELECT samples FROM metaxy_delete('video/raw')}),
+	'2', 'mixed: metaxy_delete deletes what both wrote');
+agree($ahead, 'mixed', 'e/v1 deleted, e/v2 deleted', 'mixed: and it is deleted');
+
+for my $clock (qw(behind ahead))
+{
+	my $run = $behind_ahead{$clock}->{run};
+
+	ok($run->finish, "$clock: the client ends well")
+	  or diag($behind_ahead{$clock}->{err});
+}
+
+$node->stop;
+done_testing();
