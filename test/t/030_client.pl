@@ -3,7 +3,7 @@
 # soft-deletes, rewrites and reads as before, beside metaxy_delete(), and both
 # always agree on which row of a sample is the latest.  The clock of one client
 # is a minute behind, that of another a minute ahead: the order of arrival
-# decides all the same.
+# decides all the same.  All of them are one ordinary role.
 
 use strict;
 use warnings;
@@ -28,8 +28,18 @@ my @python = Metaxy::Venv::python_with(
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
-$node->append_conf('postgresql.conf', "timezone = 'UTC'");
 $node->start;
+$node->safe_psql('postgres', 'CREATE ROLE regress_metaxy_client LOGIN');
+
+# Runs SQL as that role, which has the extension in its search_path only here.
+sub sql
+{
+	my ($database, $sql) = @_;
+
+	return $node->safe_psql(
+		$database, "SET search_path = public, ours; $sql",
+		extra_params => [ '-U', 'regress_metaxy_client' ]);
+}
 
 # Nor is the client to find a configuration of Metaxy's.
 delete @ENV{ grep { /^METAXY_/ } keys %ENV };
@@ -69,13 +79,43 @@ sub ask
 	return @lines;
 }
 
-sub start_with
+# Makes an empty database, where Metaxy begins with the first of these clients,
+# by its own clock, which is so many minutes ahead.
+sub begin
 {
-	my ($database, @clients) = @_;
+	my ($database, $minutes, @clients) = @_;
 
-	ask($_, "connect $database " . $node->host . ' ' . $node->port . ' ' . getpwuid($>))
+	$node->safe_psql('postgres',
+		"CREATE DATABASE $database OWNER regress_metaxy_client");
+	ask($_, join(' ', 'connect', $database, $node->host, $node->port, 'regress_metaxy_client'))
 	  for @clients;
+	ask($clients[0], 'push');
+	ask($clients[0], 'write a v1 v2 v3 v4 v5');
+	is( join(', ', ask($clients[0], 'update')),
+		'new v1 v2 v3 v4 v5, stale, orphaned',
+		"$database: Metaxy makes chunks of all videos");
+	ask($clients[0], 'delete video/raw v5');
+	is( sql($database, q{
+			SELECT DISTINCT round(extract(epoch FROM stamp - now()) / 60)
+			  FROM video__raw, unnest(ARRAY[metaxy_updated_at, metaxy_deleted_at]) AS stamp
+			 WHERE stamp IS NOT NULL}),
+		$minutes, "$database: its clock is $minutes minutes ahead");
 	return;
+}
+
+# Creates the extension, and registers what Metaxy has there.
+sub register
+{
+	my ($database) = @_;
+
+	$node->safe_psql(
+		$database, q{
+		CREATE SCHEMA ours;
+		GRANT USAGE ON SCHEMA ours TO regress_metaxy_client;
+		CREATE EXTENSION metaxy SCHEMA ours});
+	return is( sql($database, 'SELECT feature, relation, action, detail FROM metaxy_sync()'),
+		"video/chunk|video__chunk|added|\nvideo/raw|video__raw|added|",
+		"$database: the tables are registered");
 }
 
 my %behind_ahead = (behind => start_client(-60), ahead => start_client(60));
@@ -89,8 +129,7 @@ sub rows_of
 {
 	my ($database, $view) = @_;
 
-	my $columns = $node->safe_psql(
-		$database, qq{
+	my $columns = sql($database, qq{
 		SELECT string_agg(
 				   CASE WHEN atttypid = 'timestamptz'::regtype
 						THEN format('(extract(epoch FROM %I) * 1000000)::bigint', attname)
@@ -99,7 +138,7 @@ sub rows_of
 		  FROM pg_attribute
 		 WHERE attrelid = '$view'::regclass AND attnum > 0
 		   AND NOT attisdropped AND attname !~ '_by_field\$'});
-	return split(/\n/, $node->safe_psql($database, "SELECT $columns FROM $view"));
+	return split(/\n/, sql($database, "SELECT $columns FROM $view"));
 }
 
 # Asserts which videos are active and which are deleted, that their rows are of
@@ -108,8 +147,7 @@ sub agree
 {
 	my ($client, $database, $expected, $name) = @_;
 
-	is( $node->safe_psql(
-			$database, q{
+	is( sql($database, q{
 			SELECT string_agg(path || CASE WHEN metaxy_deleted_at IS NOT NULL
 										   THEN ' deleted' ELSE '' END,
 							  ', ' ORDER BY video_id)
@@ -124,8 +162,11 @@ sub agree
 		{
 			my ($switch, $view) = @$_;
 
-			is( join("\n", sort(ask($client, "read $feature$switch"))),
-				join("\n", sort(rows_of($database, "${table}_$view"))),
+			my @read = ask($client, "read $feature$switch");
+			my @shown = rows_of($database, "${table}_$view");
+
+			is( join("\n", sort @read),
+				join("\n", sort @shown),
 				"$name: Metaxy reads ${table}_$view");
 		}
 	}
@@ -148,31 +189,8 @@ for my $clock (qw(behind ahead))
 		return is(join(', ', ask($client, 'update')), $expected, "$clock: $name");
 	};
 
-	# Metaxy begins on an empty database, with its own clock.
-
-	$node->safe_psql('postgres', "CREATE DATABASE $clock");
-	start_with($clock, $client);
-	ask($client, 'push');
-	ask($client, 'write a v1 v2 v3 v4 v5');
-	$update->('new v1 v2 v3 v4 v5, stale, orphaned', 'chunks of all videos');
-	ask($client, 'delete video/raw v5');
-	is( $node->safe_psql(
-			$clock, q{
-			SELECT DISTINCT round(extract(epoch FROM metaxy_updated_at - now()) / 60)
-			  FROM video__raw UNION ALL
-			SELECT DISTINCT round(extract(epoch FROM metaxy_deleted_at - now()) / 60)
-			  FROM video__raw WHERE metaxy_deleted_at IS NOT NULL}),
-		$clock eq 'behind' ? "-1\n-1" : "1\n1",
-		"$clock: the client has that clock");
-
-	# The tables are registered, and it goes on.
-
-	is( $node->safe_psql(
-			$clock, q{
-			CREATE EXTENSION metaxy;
-			SELECT feature, relation, action, detail FROM metaxy_sync()}),
-		"video/chunk|video__chunk|added|\nvideo/raw|video__raw|added|",
-		"$clock: its tables are registered");
+	begin($clock, $clock eq 'behind' ? -1 : 1, $client);
+	register($clock);
 	$agree->('a/v1, a/v2, a/v3, a/v4, a/v5 deleted', 'registered');
 
 	ask($client, 'write a v6');
@@ -195,8 +213,7 @@ for my $clock (qw(behind ahead))
 
 	# metaxy_delete() hides what the client wrote, the client brings it back.
 
-	is( $node->safe_psql(
-			$clock, q{
+	is( sql($clock, q{
 			SELECT feature, samples, "rows"
 			  FROM metaxy_delete('video/raw', $$ video_id IN ('v1', 'v2', 'v3') $$,
 								 cascade => 'downstream')}),
@@ -219,8 +236,7 @@ for my $clock (qw(behind ahead))
 
 	# Rows are removed by either.
 
-	is( $node->safe_psql(
-			$clock, q{
+	is( sql($clock, q{
 			SELECT feature, samples
 			  FROM metaxy_delete('video/raw', $$ video_id IN ('v2', 'v6') $$,
 								 soft => false, cascade => 'downstream')}),
@@ -234,7 +250,7 @@ for my $clock (qw(behind ahead))
 	# Metaxy's push and metaxy's sync have nothing to add.
 
 	ask($client, 'push');
-	is( $node->safe_psql($clock, 'SELECT DISTINCT action FROM metaxy_sync()'),
+	is( sql($clock, 'SELECT DISTINCT action FROM metaxy_sync()'),
 		'unchanged', "$clock: pushed and registered again");
 }
 
@@ -244,29 +260,31 @@ for my $clock (qw(behind ahead))
 
 my ($ahead, $behind) = @behind_ahead{qw(ahead behind)};
 
-$node->safe_psql('postgres', 'CREATE DATABASE mixed');
-start_with('mixed', $ahead, $behind);
-ask($ahead, 'push');
-ask($ahead, 'write a v1 v2');
-ask($ahead, 'update');
-$node->safe_psql('mixed', 'CREATE EXTENSION metaxy; SELECT metaxy_sync()');
-agree($behind, 'mixed', 'a/v1, a/v2', 'mixed: written ahead');
-ask($behind, 'write b v1');
-agree($ahead, 'mixed', 'b/v1, a/v2', 'mixed: rewritten behind');
-ask($ahead, 'delete video/raw v1');
-agree($behind, 'mixed', 'b/v1 deleted, a/v2', 'mixed: deleted ahead');
-ask($behind, 'write c v1');
-agree($ahead, 'mixed', 'c/v1, a/v2', 'mixed: rewritten behind again');
-ask($ahead, 'write d v1');
-ask($behind, 'delete video/raw v1');
-agree($ahead, 'mixed', 'd/v1 deleted, a/v2', 'mixed: written ahead, deleted behind');
-$node->safe_psql('mixed', q{SELECT metaxy_delete('video/raw')});
-ask($behind, 'write e v2');
-ask($ahead, 'write e v1');
-agree($behind, 'mixed', 'e/v1, e/v2', 'mixed: rewritten by both after metaxy_delete');
-is( $node->safe_psql('mixed', q{SELECT samples FROM metaxy_delete('video/raw')}),
-	'2', 'mixed: metaxy_delete deletes what both wrote');
-agree($ahead, 'mixed', 'e/v1 deleted, e/v2 deleted', 'mixed: and it is deleted');
+begin('mixed', 1, $ahead, $behind);
+ask($ahead, 'hard_delete video/raw v3 v4 v5');
+register('mixed');
+
+# Each of them does it, and the other one looks.
+for (
+	[ $behind, 'write b v1', 'b/v1, a/v2' ],
+	[ $ahead, 'write c v1', 'c/v1, a/v2' ],
+	[ $behind, 'write d v1 v2', 'd/v1, d/v2' ],
+	[ $behind, 'delete video/raw v1', 'd/v1 deleted, d/v2' ],
+	[ $ahead, 'write e v1', 'e/v1, d/v2' ],
+	[ $ahead, 'delete video/raw v1', 'e/v1 deleted, d/v2' ],
+	[ $behind, 'write f v1', 'f/v1, d/v2' ],
+	[ undef, q{SELECT metaxy_delete('video/raw')}, 'f/v1 deleted, d/v2 deleted' ],
+	[ $behind, 'write g v2', 'f/v1 deleted, g/v2' ],
+	[ $ahead, 'write h v1', 'h/v1, g/v2' ],
+	[ undef, q{SELECT metaxy_delete('video/raw')}, 'h/v1 deleted, g/v2 deleted' ])
+{
+	my ($client, $command, $expected) = @$_;
+	my ($who, $other) = !$client ? ('role', $ahead)
+	  : $client == $ahead ? ('ahead', $behind) : ('behind', $ahead);
+
+	$client ? ask($client, $command) : sql('mixed', $command);
+	agree($other, 'mixed', $expected, "mixed: $who: $command");
+}
 
 for my $clock (qw(behind ahead))
 {

@@ -14,7 +14,7 @@ use Metaxy::Venv;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my @python = Metaxy::Venv::python_with('pgspot', 'pgspot==0.9.4', 'pglast==7.21');
+my @python = Metaxy::Venv::python_with('pgspot.cli', 'pgspot==0.9.4', 'pglast==7.21');
 
 # What pgspot says to SQL; its last line has the counts.  It takes no options:
 # it knows what @extschema@ stands for.
@@ -31,12 +31,12 @@ sub pgspot
 my $nothing = "Errors: 0 Warnings: 0 Unknown: 0\n";
 
 # Each script alone, as CREATE EXTENSION and ALTER EXTENSION run them.
-is(pgspot(slurp_file($_)), $nothing, $_) for sort glob 'sql/*.sql';
+my @scripts = sort glob 'sql/*.sql';
+is(pgspot(slurp_file($_)), $nothing, $_) for @scripts;
 
-# It does look to the end of a script.
-like(
-	pgspot(slurp_file('sql/metaxy--0.1.0.sql') . 'SELECT lower(relname) FROM pg_class;'),
-	qr/^PS016: Unqualified function call: lower .*^PS017: Unqualified object reference: pg_class /ms,
-	'what should be found is found');
+# It does look, and to the end of a script.
+my $found = pgspot(slurp_file($scripts[0]) . 'SELECT lower(relname) FROM pg_class;');
+like($found, qr/Unqualified function call: lower /, 'what there is it finds');
+like($found, qr/Unqualified object reference: pg_class /, 'all of it');
 
 done_testing();
