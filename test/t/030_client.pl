@@ -129,16 +129,19 @@ sub rows_of
 {
 	my ($database, $view) = @_;
 
-	my $columns = sql($database, qq{
-		SELECT string_agg(
-				   CASE WHEN atttypid = 'timestamptz'::regtype
-						THEN format('(extract(epoch FROM %I) * 1000000)::bigint', attname)
-						ELSE quote_ident(attname) END,
-				   ', ' ORDER BY attname COLLATE "C")
+	return split(
+		/\n/, sql($database, qq{
+		SELECT format('SELECT %s FROM %s',
+					  string_agg(CASE WHEN atttypid = 'timestamptz'::regtype
+								 THEN format('(extract(epoch FROM %I) * 1000000)::bigint', attname)
+								 ELSE quote_ident(attname) END,
+								 ', ' ORDER BY attname COLLATE "C"),
+					  attrelid::regclass)
 		  FROM pg_attribute
 		 WHERE attrelid = '$view'::regclass AND attnum > 0
-		   AND NOT attisdropped AND attname !~ '_by_field\$'});
-	return split(/\n/, sql($database, "SELECT $columns FROM $view"));
+		   AND NOT attisdropped AND attname !~ '_by_field\$'
+		 GROUP BY attrelid
+		\\gexec}));
 }
 
 # Asserts which videos are active and which are deleted, that their rows are of
