@@ -47,7 +47,7 @@ sub python_with
 
 	# Nothing is compiled: neither packages, which could take long, nor their
 	# modules, of which only few are used.
-	succeeds(180, @python, qw(-m pip install --quiet --no-input
+	succeeds(300, @python, qw(-m pip install --quiet --no-input
 		  --disable-pip-version-check --retries 1 --only-binary :all:
 		  --no-compile), @packages)
 	  or plan skip_all => "pip cannot install $packages[0] here";
