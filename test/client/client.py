@@ -109,6 +109,11 @@ def hard_delete(store, feature, *video_ids):
     store.delete(feature, nw.col("video_id").is_in(video_ids), soft=False)
 
 
+def empty(store, feature):
+    """Metaxy's own hard delete of everything, which is a TRUNCATE."""
+    store.delete(feature, None, soft=False, with_feature_history=True)
+
+
 def read(store, feature, include_soft_deleted=""):
     """Prints rows: the columns in the order of their names, but for those
     with JSON; timestamps in microseconds, NULL as nothing."""
@@ -149,7 +154,7 @@ def main():
     mx.MetaxyConfig.set(mx.MetaxyConfig(project=__metaxy_project__))
     define_features()
 
-    commands = push, write, update, delete, hard_delete, read
+    commands = push, write, update, delete, hard_delete, empty, read
     commands = {command.__name__: command for command in commands}
     store = None
     for line in sys.stdin:

@@ -250,6 +250,10 @@ for my $clock (qw(behind ahead))
 	ask($client, 'write f v2 v4');
 	$agree->('c/v1 deleted, f/v2, e/v3, f/v4, b/v5', 'written after hard deletes');
 
+	ask($client, 'empty video/raw');
+	ask($client, 'write g v1');
+	$agree->('g/v1', 'written into an emptied table');
+
 	# Metaxy's push and metaxy's sync have nothing to add.
 
 	ask($client, 'push');
