@@ -114,6 +114,11 @@ def empty(store, feature):
     store.delete(feature, None, soft=False, with_feature_history=True)
 
 
+def drop(store, feature):
+    """Metaxy's way to be rid of a feature's table."""
+    store.drop_feature_metadata(feature)
+
+
 def read(store, feature, include_soft_deleted=""):
     """Prints rows: the columns in the order of their names, but for those
     with JSON; timestamps in microseconds, NULL as nothing."""
@@ -154,7 +159,7 @@ def main():
     mx.MetaxyConfig.set(mx.MetaxyConfig(project=__metaxy_project__))
     define_features()
 
-    commands = push, write, update, delete, hard_delete, empty, read
+    commands = push, write, update, delete, hard_delete, empty, drop, read
     commands = {command.__name__: command for command in commands}
     store = None
     for line in sys.stdin:
