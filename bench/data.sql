@@ -81,3 +81,24 @@ SELECT metaxy_register('leaf', 'leaf', '{id}', 'v1');
 SELECT metaxy_depend('child', 'parent', '1:N', '{id}', '{"id": "parent_id"}');
 SELECT metaxy_depend('leaf', 'child', '1:N', '{id}', '{"id": "child_id"}');
 VACUUM (ANALYZE, FREEZE) sample, parent, child, leaf;
+
+/*
+ * For what a writer pays: the same table with metaxy's trigger, without one,
+ * and with one that only stamps.  Files with the samples, with stamps and
+ * without.
+ */
+CREATE TABLE written (LIKE parent INCLUDING ALL) WITH (autovacuum_enabled = off);
+SELECT metaxy_register('written', 'written', '{id}', 'v1');
+CREATE TABLE written_plain (LIKE written INCLUDING ALL) WITH (autovacuum_enabled = off);
+ALTER TABLE written_plain
+	ALTER metaxy_feature_version SET DEFAULT 'v1',
+	ALTER metaxy_created_at SET DEFAULT clock_timestamp(),
+	ALTER metaxy_updated_at SET DEFAULT clock_timestamp();
+CREATE TABLE written_stamp_only (LIKE written INCLUDING ALL) WITH (autovacuum_enabled = off);
+CREATE FUNCTION stamp_only() RETURNS trigger AS :'stamp_only' LANGUAGE C;
+CREATE TRIGGER stamp_only BEFORE INSERT ON written_stamp_only
+	FOR EACH ROW EXECUTE FUNCTION stamp_only();
+COPY (SELECT id, grp, name, payload, metaxy_feature_version, metaxy_created_at,
+			 metaxy_updated_at, NULL
+		FROM sample WHERE name LIKE '% rev 1') TO :'stamped';
+COPY (SELECT id, grp, name, payload FROM sample WHERE name LIKE '% rev 1') TO :'unstamped';

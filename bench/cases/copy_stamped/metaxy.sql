@@ -1,0 +1,1 @@
+COPY written FROM :'stamped';

@@ -1,0 +1,1 @@
+COPY written_plain FROM :'stamped';

@@ -1,0 +1,1 @@
+COPY written_plain (id, grp, name, payload) FROM :'unstamped';

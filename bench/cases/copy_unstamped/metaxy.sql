@@ -1,0 +1,1 @@
+COPY written (id, grp, name, payload) FROM :'unstamped';
