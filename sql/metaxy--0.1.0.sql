@@ -150,7 +150,7 @@ SELECT d.*
 				 WHERE n.nspname OPERATOR(pg_catalog.=) s.schema_name
 				   AND c.relname OPERATOR(pg_catalog.=) s.relation_name
 				   AND c.relkind OPERATOR(pg_catalog.=)
-					   ANY (ARRAY['r', 'p', 'f']::"char"[])
+					   ANY (ARRAY['r', 'p', 'f']::pg_catalog."char"[])
 				   AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
 				   AND pg_catalog.has_table_privilege(c.oid, 'SELECT')));
 COMMENT ON VIEW @extschema@.metaxy_deletions IS
