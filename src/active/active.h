@@ -47,6 +47,7 @@ typedef struct MxStatement
 	Oid			view;
 	int			depth;
 	CommandId	command;
+	Oid			user;
 	SubTransactionId subid;
 
 	int			pending;		/* commands that have begun and not ended */

@@ -22,6 +22,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "active/active.h"
 
@@ -70,8 +71,9 @@ static void drop_statement(MxStatement *statement);
  *
  * Statements can be nested: a trigger of the table, or a function in the
  * query, may write to the same view.  A statement's triggers are all called
- * at one depth, with one command id in the active snapshot; a nested one that
- * shares both sees just what the outer one sees, and becomes a part of it.
+ * at one depth, with one command id in the active snapshot, as one user; a
+ * nested one that shares all that sees just what the outer one sees, and
+ * becomes a part of it.
  */
 MxStatement *
 mx_statement_find(TriggerData *trigger)
@@ -83,7 +85,8 @@ mx_statement_find(TriggerData *trigger)
 
 	for (MxStatement *s = statements; s != NULL; s = s->next)
 	{
-		if (s->view == view && s->depth == depth && s->command == command)
+		if (s->view == view && s->depth == depth && s->command == command &&
+			s->user == GetUserId())
 			return s;
 	}
 	return NULL;
@@ -118,6 +121,7 @@ mx_statement_begin(TriggerData *trigger)
 	statement->depth = DatumGetInt32(DirectFunctionCall1(pg_trigger_depth,
 														 (Datum) 0));
 	statement->command = GetActiveSnapshot()->curcid;
+	statement->user = GetUserId();
 	statement->subid = GetCurrentSubTransactionId();
 	statement->next = statements;
 	statements = statement;
@@ -258,6 +262,9 @@ load_feature(MxStatement *statement, Relation view)
 	MemoryContextSwitchTo(statement->context);
 	if (feature != NULL && OidIsValid(feature->relid))
 	{
+		/* not only once there is a row: no row is an operation too */
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(feature->relid)))
+			mx_require_insert(feature->relid);
 		LockRelationOid(feature->relid, RowExclusiveLock);
 		rel = try_table_open(feature->relid, NoLock);
 	}

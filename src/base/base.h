@@ -78,6 +78,7 @@ extern char *mx_collation_name(Oid collation);
 extern bool mx_has_role(Oid role);
 extern void mx_require_table_owner(Oid relid);
 extern void mx_require_select(Oid relid);
+extern void mx_require_insert(Oid relid);
 extern bool mx_rls_applies(Oid relid);
 
 /*

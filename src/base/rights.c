@@ -18,6 +18,8 @@
 
 #include "base/base.h"
 
+static void require_some_column(Oid relid, AclMode mode);
+
 /*
  * Does the caller have the privileges of this role?
  */
@@ -46,8 +48,23 @@ mx_require_table_owner(Oid relid)
 void
 mx_require_select(Oid relid)
 {
-	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
-		pg_attribute_aclcheck_all(relid, GetUserId(), ACL_SELECT,
+	require_some_column(relid, ACL_SELECT);
+}
+
+/*
+ * The same of writing to some column.
+ */
+void
+mx_require_insert(Oid relid)
+{
+	require_some_column(relid, ACL_INSERT);
+}
+
+static void
+require_some_column(Oid relid, AclMode mode)
+{
+	if (pg_class_aclcheck(relid, GetUserId(), mode) != ACLCHECK_OK &&
+		pg_attribute_aclcheck_all(relid, GetUserId(), mode,
 								  ACLMASK_ANY) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV,
 					   get_relkind_objtype(get_rel_relkind(relid)),

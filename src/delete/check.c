@@ -165,8 +165,10 @@ check_edges(const MxDelete *delete)
 }
 
 /*
- * Policies must not make a delete silently partial, and a dry run says what
- * the caller would lack.  All else the server itself checks where it happens.
+ * Policies must not make a delete silently partial.  The privilege to write is
+ * asked for though there may be nothing to delete, for the ledger is written
+ * then too; a dry run says what the caller would lack.  All else the server
+ * itself checks where it happens.
  */
 static void
 check_rights(const MxDelete *delete, const MxFeature *feature, Relation rel)
@@ -181,12 +183,17 @@ check_rights(const MxDelete *delete, const MxFeature *feature, Relation rel)
 						get_rel_name(feature->relid)),
 				 errhint("Only a role that row-level security does not apply to can delete hard or cascade here.")));
 
-	if (request->dry_run && !may_write(delete, feature, rel))
-		ereport(NOTICE,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("the delete itself would need the %s privilege on relation \"%s\"",
-						request->soft ? "INSERT" : "DELETE",
-						get_rel_name(feature->relid))));
+	if (may_write(delete, feature, rel))
+		return;
+	if (!request->dry_run)
+		aclcheck_error(ACLCHECK_NO_PRIV,
+					   get_relkind_objtype(rel->rd_rel->relkind),
+					   get_rel_name(feature->relid));
+	ereport(NOTICE,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("the delete itself would need the %s privilege on relation \"%s\"",
+					request->soft ? "INSERT" : "DELETE",
+					get_rel_name(feature->relid))));
 }
 
 /*

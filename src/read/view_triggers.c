@@ -46,7 +46,7 @@ metaxy_read_only(PG_FUNCTION_ARGS)
 
 /*
  * Gives a view the triggers that it lacks; returns false if it has them all.
- * Called as the view's owner.
+ * The caller has the privileges of the view's owner.
  *
  * Through the view of active samples rows can be appended.
  */

@@ -216,11 +216,15 @@ mx_views_create(const MxFeature *feature)
 										 RelationGetNamespace(rel));
 			mx_grants_restore(feature->key, kinds[i].column, views[i], owner);
 		}
-		changed |= mx_view_bind(views[i]);
-		changed |= mx_view_guard(views[i], kinds[i].which);
 	}
 
 	SetUserIdAndSecContext(save_user, save_context);
+	/* the owner of the table need not have rights on the extension's schema */
+	for (int i = 0; i < MX_NVIEWS; i++)
+	{
+		changed |= mx_view_bind(views[i]);
+		changed |= mx_view_guard(views[i], kinds[i].which);
+	}
 	table_close(rel, NoLock);
 	if (created)
 		write_views(feature->key, views, true);
