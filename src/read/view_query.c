@@ -19,11 +19,10 @@
 #include "commands/extension.h"
 #include "parser/analyze.h"
 #include "parser/parser.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
-#include "utils/snapmgr.h"
 
 #include "read/read.h"
 
@@ -66,18 +65,15 @@ mx_view_compare(Oid view, Relation rel, const char *query)
 {
 	Relation	viewrel = relation_open(view, AccessShareLock);
 	MxViewAction action = MX_VIEW_REPLACE;
-	Datum		actual;
+	char	   *actual;
 
-	/* it reads pg_rewrite by the active snapshot, which may be too old */
-	PushActiveSnapshot(GetLatestSnapshot());
-	actual = DirectFunctionCall1(pg_get_viewdef, ObjectIdGetDatum(view));
-	PopActiveSnapshot();
+	/* not by pg_get_viewdef: its own query finds operators by search_path */
+	actual = pg_get_querydef(copyObject(get_view_query(viewrel)), false);
 
 	if (!same_columns(viewrel, rel))
 		action = MX_VIEW_CREATE;
 	else if (RelationHasSecurityInvoker(viewrel) &&
-			 strcmp(canonical(query),
-					canonical(TextDatumGetCString(actual))) == 0)
+			 strcmp(canonical(query), canonical(actual)) == 0)
 		action = MX_VIEW_KEEP;
 	relation_close(viewrel, AccessShareLock);
 	return action;
