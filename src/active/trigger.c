@@ -20,7 +20,7 @@ static void begin(TriggerData *trigger);
 static void end(TriggerData *trigger);
 static HeapTuple do_row(TriggerData *trigger);
 static MxStatement *require_statement(TriggerData *trigger);
-static bool ends_statement(TriggerData *trigger);
+static bool has_triggers(TriggerData *trigger);
 
 /*
  * metaxy_write_active() returns trigger
@@ -59,12 +59,12 @@ begin(TriggerData *trigger)
 {
 	MxStatement *statement;
 
-	if (!ends_statement(trigger))
+	if (!has_triggers(trigger))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("view \"%s\" lacks one of its triggers",
+				 errmsg("view \"%s\" does not have its own triggers alone, each once",
 						RelationGetRelationName(trigger->tg_relation)),
-				 errhint("Call metaxy_views() to create it again.")));
+				 errhint("Drop the views with metaxy_views(), and create them again.")));
 	SPI_connect();
 	statement = mx_statement_find(trigger);
 	if (statement == NULL)
@@ -128,25 +128,35 @@ require_statement(TriggerData *trigger)
 }
 
 /*
- * Will our trigger be called after the statement?  It does most of the work.
+ * Will each of our three triggers be called, and once?  The last one does most
+ * of the work.
  */
 static bool
-ends_statement(TriggerData *trigger)
+has_triggers(TriggerData *trigger)
 {
 	TriggerDesc *desc = trigger->tg_relation->trigdesc;
 	Oid			function = trigger->tg_trigger->tgfoid;
+	int			begins = 0;
+	int			rows = 0;
+	int			ends = 0;
 
 	for (int i = 0; i < desc->numtriggers; i++)
 	{
 		const Trigger *other = &desc->triggers[i];
 
-		if (other->tgfoid == function && TRIGGER_FOR_AFTER(other->tgtype) &&
-			!TRIGGER_FOR_ROW(other->tgtype) &&
-			TRIGGER_FOR_INSERT(other->tgtype) &&
-			TRIGGER_FOR_UPDATE(other->tgtype) &&
-			TRIGGER_FOR_DELETE(other->tgtype) &&
-			other->tgenabled != TRIGGER_DISABLED)
-			return true;
+		if (other->tgfoid != function)
+			continue;
+		if (other->tgqual != NULL || other->tgenabled == TRIGGER_DISABLED ||
+			!TRIGGER_FOR_INSERT(other->tgtype) ||
+			!TRIGGER_FOR_UPDATE(other->tgtype) ||
+			!TRIGGER_FOR_DELETE(other->tgtype))
+			return false;
+		if (TRIGGER_FOR_INSTEAD(other->tgtype))
+			rows++;
+		else if (TRIGGER_FOR_BEFORE(other->tgtype))
+			begins++;
+		else
+			ends++;
 	}
-	return false;
+	return begins == 1 && rows == 1 && ends == 1;
 }

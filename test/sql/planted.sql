@@ -255,7 +255,7 @@ INSERT INTO feats.video (video_id, path, flag) VALUES ('a', 'x', true);
 CREATE FUNCTION public.filtered(path text, language text) RETURNS TABLE (filter text, answer text) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	FOR filter IN SELECT unnest(ARRAY[$f$video_id = 'a'$f$, $f$video_id <> 'b' AND flag$f$, $f$video_id IN ('a', 'b')$f$, $f$path LIKE 'x%'$f$,
-			$f$lower(path) IS NULL$f$, $f$metaxy_created_at < now()$f$, $f$size BETWEEN 1 AND 2$f$, $f$size::text IS NULL$f$,
+			$f$lower(path) IS NULL$f$, $f$metaxy_created_at < now() + interval '1 hour'$f$, $f$size BETWEEN 1 AND 2$f$, $f$size::text IS NULL$f$,
 			$f$size::bigint IS NULL$f$, $f$CASE video_id WHEN 'a' THEN true END$f$, $f$(video_id, path) = ('a', 'x')$f$,
 			$f$path IS DISTINCT FROM 'y'$f$, $f$nullif(path, 'x') IS NULL$f$, $f$video_id OPERATOR(pg_catalog.=) 'a'$f$, $f$flag$f$]) LOOP
 		PERFORM pg_catalog.set_config('search_path', path, true);

@@ -313,6 +313,21 @@ SELECT run_as_owner($$SELECT public.metaxy_register('draft', 'draft', '{draft_id
 SELECT owner FROM metaxy_feature WHERE feature = 'draft';
 ROLLBACK;
 
+-- A view whose owner has given it the triggers twice, or under a condition,
+-- does nothing rather than half of it.
+INSERT INTO calls (part, name, call) SELECT 'twice', what, format(
+		'%s; INSERT INTO doc_active VALUES (''new''); DELETE FROM doc_active WHERE doc_id = ''d1''', replace(what, '...', 'INSERT OR UPDATE OR DELETE ON doc_active'))
+  FROM unnest(ARRAY[
+		'CREATE TRIGGER aa BEFORE ... EXECUTE FUNCTION public.metaxy_write_active()',
+		'CREATE TRIGGER aa AFTER ... EXECUTE FUNCTION public.metaxy_write_active()',
+		'CREATE TRIGGER zz INSTEAD OF ... FOR EACH ROW EXECUTE FUNCTION public.metaxy_write_active()',
+		'CREATE OR REPLACE TRIGGER metaxy_active_end AFTER ... WHEN (false) EXECUTE FUNCTION public.metaxy_write_active()',
+		'CREATE OR REPLACE TRIGGER metaxy_active_begin BEFORE ... WHEN (false) EXECUTE FUNCTION public.metaxy_write_active()',
+		'CREATE OR REPLACE TRIGGER metaxy_active_end AFTER INSERT ON doc_active EXECUTE FUNCTION public.metaxy_write_active()',
+		'CREATE TRIGGER zz INSTEAD OF ... FOR EACH ROW EXECUTE FUNCTION public.metaxy_read_only()',
+		'DROP TRIGGER metaxy_active_end ON doc_active', 'DROP TRIGGER metaxy_active_begin ON doc_active']) AS what;
+SELECT name, try('owner', call) AS owner, try('stranger', call) AS stranger FROM calls WHERE part = 'twice' ORDER BY n;
+
 --
 -- COPY
 --
