@@ -7,7 +7,7 @@
 #		{	rows => { FEATURE => [ ROW... ] },	# all rows of the tables
 #			log => [ TRANSACTION... ],
 #			clock => last stamp of the clock,
-#			ledger => [ [ DELETION ID, STAMP ]... ] })->check;
+#			ledger => [ [ ID, STAMP, KIND, ROWS ]... ] })->check;
 #
 # ROW: s (sample), payload, wid (unique among live rows), prev (wid of the row
 # that an UPDATE of the view replaced), version, created, updated, deleted, and
@@ -34,20 +34,10 @@ package Metaxy::Check;
 use strict;
 use warnings;
 
-use List::Util qw(any max min sum0);
+use List::Util qw(any max);
+use Metaxy::History;
 
-my %parent = (c => 'a');
-my $hard = 'h';
-
-sub new
-{
-	my ($class, $run) = @_;
-	my $self = bless { %{$run}, found => {}, counts => {} }, $class;
-
-	$self->index_log;
-	$self->index_rows;
-	return $self;
-}
+our @ISA = qw(Metaxy::History);
 
 # Returns the violations, a text each, by name.
 sub check
@@ -64,181 +54,6 @@ sub check
 	$self->check_errors;
 	$self->count_meetings;
 	return $self->{found};
-}
-
-# Keeps the first example of each violation and how often there was one.
-sub violation
-{
-	my ($self, $name, @what) = @_;
-
-	$self->{found}{$name} //= join ' ', map { ref $_ ? show($_) : $_ } @what;
-	$self->{counts}{"violations: $name"}++;
-	return;
-}
-
-sub show
-{
-	my ($thing) = @_;
-
-	return '(' . join(
-		' ',
-		map  { "$_=$thing->{$_}" }
-		grep { defined $thing->{$_} && !ref $thing->{$_} } sort keys %{$thing}) . ')';
-}
-
-#
-# Indexes
-#
-
-sub index_log
-{
-	my ($self) = @_;
-	my $counts = $self->{counts};
-
-	$self->{written} = {};		# wid => row of the log, committed
-	$self->{ops} = [];			# committed soft deletes
-	$self->{hards} = [];		# committed hard deletes
-	$self->{op_at} = {};		# stamp => committed soft delete
-	for my $tx (@{ $self->{log} })
-	{
-		$counts->{"$tx->{kind} transactions: $tx->{out}"}++;
-		$tx->{$_} //= [] for qw(rows ops);
-		$_->{tx} = $tx for @{ $tx->{rows} }, @{ $tx->{ops} };
-		next if $tx->{out} ne 'commit';
-
-		$self->{written}{ $_->{wid} } = $_ for grep { $_->{ok} } @{ $tx->{rows} };
-		for my $op (grep { $_->{ok} } @{ $tx->{ops} })
-		{
-			$op->{hidden} = {};
-			push @{ $op->{hard} ? $self->{hards} : $self->{ops} }, $op;
-		}
-	}
-
-	# One operation has one stamp, and no other has it
-	my %seen;
-	for my $op (map { @{ $_->{ops} } } @{ $self->{log} })
-	{
-		my @stamps = do { my %s; grep { !$s{$_}++ } values %{ $op->{stamps} } };
-
-		$self->violation('stamps of an operation differ', $op, @stamps)
-		  if @stamps > 1;
-		next unless @stamps;
-		$op->{stamp} = $stamps[0];
-		$self->violation('stamp used twice', $op, $seen{ $op->{stamp} })
-		  if $seen{ $op->{stamp} };
-		$seen{ $op->{stamp} } = $op;
-	}
-	$self->{op_at}{ $_->{stamp} } = $_ for grep { defined $_->{stamp} } @{ $self->{ops} };
-	return;
-}
-
-# Rows by feature and sample, in the order that says which is the latest.
-sub index_rows
-{
-	my ($self) = @_;
-
-	$self->{live} = {};
-	$self->{samples} = {};
-	for my $f (keys %{ $self->{rows} })
-	{
-		my %samples;
-
-		for my $row (@{ $self->{rows}{$f} })
-		{
-			$row->{f} = $f;
-			$row->{tomb} = defined $row->{deleted} ? 1 : 0;
-			$row->{rec} = $row->{tomb} ? $row->{deleted} : $row->{updated};
-			push @{ $samples{ $row->{s} } }, $row;
-
-			if (!$row->{tomb})
-			{
-				$self->violation('two live rows of one wid', $row)
-				  if $self->{live}{ $row->{wid} };
-				$self->{live}{ $row->{wid} } = $row;
-				$row->{log} = $self->{written}{ $row->{wid} };
-			}
-			elsif (my $op = $self->{op_at}{ $row->{rec} })
-			{
-				$op->{hidden}{$f}{ $row->{s} } = $row;
-				$op->{parents}{ parent_of($row) } = 1 if $parent{$f};
-				$row->{log} = $op;
-			}
-			else
-			{
-				$self->violation('tombstone of no delete', $row);
-			}
-			$row->{tx} = $row->{log}{tx} if $row->{log};
-		}
-		for my $rows (values %samples)
-		{
-			@{$rows} = sort {
-					 $a->{rec} <=> $b->{rec}
-				  || $a->{tomb} <=> $b->{tomb}
-				  || $a->{place} <=> $b->{place}
-			} @{$rows};
-			$rows->[$_]{at} = $_ for 0 .. $#{$rows};
-		}
-		$self->{samples}{$f} = \%samples;
-	}
-	return;
-}
-
-# All rows of the row's sample, in order
-sub sample_of
-{
-	my ($self, $row) = @_;
-
-	return $self->{samples}{ $row->{f} }{ $row->{s} };
-}
-
-sub parent_of
-{
-	my ($row) = @_;
-
-	return $row->{s} =~ s{/.*}{}r;
-}
-
-# Does the operation mean this row, if it is its sample's latest?
-sub doomed
-{
-	my ($op, $row) = @_;
-	my ($f, $filter) = ($row->{f}, $op->{filter});
-
-	if (any { $_ eq $f } @{ $op->{named} })
-	{
-		return 1 if $filter->{all};
-		return 1 if defined $filter->{payload} && $row->{payload} eq $filter->{payload};
-		return 1 if $filter->{ids} && any { $_ eq parent_of($row) } @{ $filter->{ids} };
-	}
-	return 1
-	  if $op->{cascade} =~ /^(downstream|both)$/
-	  && $parent{$f}
-	  && $op->{hidden}{ $parent{$f} }{ parent_of($row) };
-	return 1
-	  if $op->{cascade} =~ /^(upstream|both)$/
-	  && $f eq $parent{c}
-	  && $op->{parents}{ $row->{s} };
-	return 0;
-}
-
-# May the delete have seen that this row was committed?
-sub maybe_seen
-{
-	my ($op, $row) = @_;
-
-	return 0 unless $row->{tx};
-	return $row->{log}{t0} < $op->{t0} if $row->{tx} == $op->{tx};
-	return $row->{tx}{c0} < $op->{t1};
-}
-
-# Must it?
-sub surely_seen
-{
-	my ($op, $row) = @_;
-
-	return 0 unless $row->{tx};
-	return $row->{log}{t1} < $op->{t0} if $row->{tx} == $op->{tx};
-	return $row->{tx}{c1} < $op->{t0};
 }
 
 #
@@ -270,12 +85,12 @@ sub check_rows
 	for my $log (values %{$written})
 	{
 		$self->violation('row lost', $log)
-		  if $log->{f} ne $hard && !$live->{ $log->{wid} };
+		  if $log->{f} ne HARD && !$live->{ $log->{wid} };
 	}
 
 	# an UPDATE of the view is above the row that it replaced, with nothing
 	# between that it did not see
-	for my $row (grep { defined $_->{prev} && $_->{f} ne $hard } values %{$live})
+	for my $row (grep { defined $_->{prev} && $_->{f} ne HARD } values %{$live})
 	{
 		my $before = $row->{at} ? $self->sample_of($row)->[ $row->{at} - 1 ] : undef;
 
@@ -292,7 +107,7 @@ sub check_tombstones
 	my ($self) = @_;
 	my %tombs;
 
-	for my $f (grep { $_ ne $hard } keys %{ $self->{samples} })
+	for my $f (grep { $_ ne HARD } keys %{ $self->{samples} })
 	{
 		for my $rows (values %{ $self->{samples}{$f} })
 		{
@@ -356,7 +171,7 @@ sub check_tombstone
 sub check_reports
 {
 	my ($self) = @_;
-	my %ledger = map { $_->[0] => $_->[1] } @{ $self->{ledger} // [] };
+	my %ledger = map { $_->[0] => $_ } @{ $self->{ledger} // [] };
 
 	for my $op (@{ $self->{ops} }, @{ $self->{hards} })
 	{
@@ -367,7 +182,7 @@ sub check_reports
 			# of a feature with hard deletes, some may be gone again
 			$self->violation('reported and hidden samples differ', $op, $f,
 				$op->{counts}{$f}, $written)
-			  if $f eq $hard ? $op->{counts}{$f} < $written : $op->{counts}{$f} != $written;
+			  if $f eq HARD ? $op->{counts}{$f} < $written : $op->{counts}{$f} != $written;
 		}
 		for my $f (grep { !defined $op->{counts}{$_} } keys %{ $op->{hidden} })
 		{
@@ -375,19 +190,22 @@ sub check_reports
 		}
 		next unless $self->{ledger} && defined $op->{id};
 		$self->violation('ledger misses a delete', $op)
-		  if !defined $ledger{ $op->{id} } || $ledger{ $op->{id} } != $op->{stamp};
+		  if !defined $ledger{ $op->{id} } || $ledger{ $op->{id} }[1] != $op->{stamp};
 		delete $ledger{ $op->{id} };
 	}
 
-	# UPDATE and INSERT of the views are not in the log with an id
+	# of what went through a view, DELETE alone is logged with its id
 	my %unlogged = map { $_->{stamp} => 1 }
 	  grep { defined $_->{stamp} } values %{ $self->{written} };
-	for my $id (sort { $a <=> $b } keys %ledger)
+	for my $entry (sort { $a->[0] <=> $b->[0] } values %ledger)
 	{
+		my ($id, $stamp, $kind, $rows) = @{$entry};
+
 		$self->violation('ledger has a delete that nobody committed', "id $id")
-		  unless $unlogged{ $ledger{$id} };
+		  unless $kind eq 'view' && ($rows == 0 || $unlogged{$stamp});
 	}
 	return;
+
 }
 
 # What the delete must have seen and meant is hidden at its stamp, unless
@@ -399,13 +217,13 @@ sub check_effect
 	for my $op (@{ $self->{ops} })
 	{
 		next unless defined $op->{stamp};
-		for my $f (grep { $_ ne $hard } keys %{ $op->{counts} })
+		for my $f (grep { $_ ne HARD } keys %{ $op->{counts} })
 		{
 			my $samples = $self->{samples}{$f} or next;
 			my $few = $op->{filter}{ids};
 
 			# most deletes name a few samples
-			$few = undef if $op->{cascade} ne 'none' || $parent{$f};
+			$few = undef if $op->{cascade} ne 'none' || $f eq 'c';
 			for my $s (grep { $samples->{$_} } $few ? @{$few} : keys %{$samples})
 			{
 				next if $op->{hidden}{$f}{$s};
@@ -420,28 +238,6 @@ sub check_effect
 		}
 	}
 	return;
-}
-
-# Index of the first row above a tombstone of that stamp
-sub first_above
-{
-	my ($rows, $stamp) = @_;
-	my ($low, $high) = (0, scalar @{$rows});
-
-	while ($low < $high)
-	{
-		my $middle = int(($low + $high) / 2);
-
-		if ($rows->[$middle]{rec} <= $stamp)
-		{
-			$low = $middle + 1;
-		}
-		else
-		{
-			$high = $middle;
-		}
-	}
-	return $low;
 }
 
 # Where a delete hid one row of a transaction, it has seen them all.
@@ -464,7 +260,7 @@ sub check_torn
 		{
 			my $row = $self->{live}{ $log->{wid} } or next;
 
-			next if $row->{f} eq $hard || !exists $op->{counts}{ $row->{f} };
+			next if $row->{f} eq HARD || !exists $op->{counts}{ $row->{f} };
 			next if $op->{hidden}{ $row->{f} }{ $row->{s} } || !doomed($op, $row);
 			my $rows = $self->sample_of($row);
 			next if any { maybe_seen($op, $_) } @{$rows}[ $row->{at} + 1 .. $#{$rows} ];
@@ -542,7 +338,7 @@ sub check_hard
 	my ($self) = @_;
 	my (%gone, %all);
 
-	for my $log (grep { $_->{f} eq $hard } values %{ $self->{written} })
+	for my $log (grep { $_->{f} eq HARD } values %{ $self->{written} })
 	{
 		push @{ $all{ $log->{s} } }, $log;
 		next if $self->{live}{ $log->{wid} };
@@ -553,9 +349,9 @@ sub check_hard
 		@{ $self->{hards} };
 	}
 
-	for my $s (keys %{ $self->{samples}{$hard} // {} })
+	for my $s (keys %{ $self->{samples}{ HARD() } // {} })
 	{
-		my $rows = $self->{samples}{$hard}{$s};
+		my $rows = $self->{samples}{ HARD() }{$s};
 		my $last = max(map { $_->{stamp} // 0 } @{ $gone{$s} // [] });
 
 		for my $row (@{$rows})
@@ -571,21 +367,14 @@ sub check_hard
 			my ($row) = grep { surely_seen($op, $_) } @{$rows};
 
 			next unless $row;
+			# unless something of the sample came in its way
 			$self->violation('hard delete without effect', $row, $op)
-			  unless any {
-				my $entry = { tx => $_->{tx}, log => $_ };
-				maybe_seen($op, $entry) && !surely_seen($op, $entry)
-			} @{ $all{$s} };
+			  unless any { maybe_seen($op, $_) && !surely_seen($op, $_) }
+			map { +{ tx => $_->{tx}, log => $_ } } @{ $all{$s} },
+			  grep { exists $_->{counts}{ HARD() } && means($_, $s) } @{ $self->{ops} };
 		}
 	}
 	return;
-}
-
-sub means
-{
-	my ($op, $s) = @_;
-
-	return $op->{filter}{all} || any { $_ eq $s } @{ $op->{filter}{ids} // [] };
 }
 
 # Nobody is stopped: only those errors that the laws announce.
@@ -611,82 +400,6 @@ sub check_errors
 		  unless $expected{ $tx->{kind} }{ $tx->{sqlstate} };
 	}
 	return;
-}
-
-#
-# What the run was worth
-#
-
-# Counts how often deletes and writers met.
-sub count_meetings
-{
-	my ($self) = @_;
-	my $counts = $self->{counts};
-	my @writers = sort { $a->{b} <=> $b->{b} }
-	  map { { b => min(map { $_->{t1} } @{ $_->{rows} }), tx => $_ } }
-	  grep { $_->{kind} eq 'writer' && @{ $_->{rows} } && $_->{out} ne 'error' }
-	  @{ $self->{log} };
-	my $longest = max(0, map { $_->{tx}{c1} - $_->{b} } @writers);
-
-	$counts->{$_} //= 0 for 'deletes', 'deletes that met writers',
-	  'deletes that waited for a writer', 'rows written while a delete ran',
-	  'rows hidden', 'rows hidden by a cascade', 'rows removed',
-	  'deletes of several features', 'deletes within one snapshot', 'deletes by a view';
-	for my $op (@{ $self->{ops} }, @{ $self->{hards} })
-	{
-		my ($met, $waited, $passed) = (0, 0, 0);
-		my $i = start_at(\@writers, $op->{t0} - $longest - 1);
-
-		for (; $i < @writers && $writers[$i]{b} < $op->{t1}; $i++)
-		{
-			my ($b, $tx) = @{ $writers[$i] }{qw(b tx)};
-			my @rows = grep { exists $op->{counts}{ $_->{f} } } @{ $tx->{rows} };
-
-			next unless @rows && $tx->{c1} > $op->{t0};
-			$met++;
-			$waited++
-			  if min(map { $_->{t1} } @rows) < $op->{t0}
-			  && $tx->{c0} > $op->{t0}
-			  && $tx->{c0} < $op->{t1};
-			$passed += grep { $_->{t0} > $op->{t0} && $_->{t1} < $op->{t1} } @rows;
-		}
-		$counts->{'deletes'}++;
-		$counts->{'deletes that met writers'}++ if $met;
-		$counts->{'deletes that waited for a writer'}++ if $waited;
-		$counts->{'rows written while a delete ran'} += $passed;
-		$counts->{'deletes of several features'}++ if keys %{ $op->{counts} } > 1;
-		$counts->{'deletes within one snapshot'}++
-		  if $op->{tx}{iso} && $op->{tx}{iso} ne 'read committed';
-		$counts->{'deletes by a view'}++ if $op->{via} eq 'view';
-	}
-	$counts->{'rows written'} = keys %{ $self->{written} };
-	$counts->{'rows written and undone'} =
-	  sum0(map { scalar grep { !$_->{ok} } @{ $_->{rows} } } @{ $self->{log} });
-	$counts->{'rows put in place of another by a view'} =
-	  grep { defined $_->{prev} } values %{ $self->{written} };
-	return;
-}
-
-# Index of the first writer from that time on
-sub start_at
-{
-	my ($writers, $time) = @_;
-	my ($low, $high) = (0, scalar @{$writers});
-
-	while ($low < $high)
-	{
-		my $middle = int(($low + $high) / 2);
-
-		if ($writers->[$middle]{b} < $time)
-		{
-			$low = $middle + 1;
-		}
-		else
-		{
-			$high = $middle;
-		}
-	}
-	return $low;
 }
 
 1;
