@@ -117,6 +117,7 @@ sub faultless
 	my %run = (
 		log => \@log,
 		clock => 1061,
+		active => { a => [ 7, 4, 8 ], c => [] },
 		ledger => [ [ 1, 1010, 'delete', 3 ], [ 2, 1050, 'delete', 1 ] ]);
 	my $place = 0;
 	for my $log (grep { $_->{wid} != 9 && $_->{wid} != 10 } map { @{ $_->{rows} // [] } } @log)
@@ -238,6 +239,8 @@ my @faults = (
 	'two live rows of one wid' => sub {
 		push @{ $_[0]{rows}{a} }, { %{ $_[0]{rows}{a}[1] }, place => 99 };
 	},
+	'view is not the latest rows' => sub { push @{ $_[0]{active}{a} }, 1 },
+	'view is not the latest rows' => sub { shift @{ $_[0]{active}{a} } },
 	'update hides another row' => sub { $_->{prev} = 4 for row_of($_[0], 8), log_of($_[0], 8) },
 	'update hides another row' => sub { add($_[0], 20, 'a', 's3', 44, 46, 1029) },
 	'tombstone of no delete' => sub { $_[0]{log}[8]{out} = 'rollback' },
@@ -296,6 +299,14 @@ my @faults = (
 		restamp($_[0], 2, 1009);
 		hide($_[0], 'b', 2, 1008);
 		$_[1]{counts}{b} = 0;
+	},
+	# it reports nothing, and has no stamp
+	'delete without effect' => sub {
+		my $op = add_delete($_[0], $_[1], 90, 1090);
+
+		$op->{counts}{a} = 0;
+		$op->{stamps} = {};
+		pop @{ $_[0]{ledger} };
 	},
 	# one in its own transaction
 	'delete without effect' => sub {
@@ -409,7 +420,7 @@ ok(!%{$found}, 'no law was broken');
 my @least = (
 	'rows written' => 500,
 	'rows written and undone' => 10,
-	'rows written while a delete ran' => 10,
+	'transactions that passed a waiting delete' => 50,
 	'deletes' => 50,
 	'deletes of several features' => 5,
 	'deletes within one snapshot' => 5,

@@ -7,6 +7,7 @@
 #		{	rows => { FEATURE => [ ROW... ] },	# all rows of the tables
 #			log => [ TRANSACTION... ],
 #			clock => last stamp of the clock,
+#			active => { FEATURE => [ WID... ] },	# what the views show
 #			ledger => [ [ ID, STAMP, KIND, ROWS ]... ] })->check;
 #
 # ROW: s (sample), payload, wid (unique among live rows), prev (wid of the row
@@ -86,6 +87,21 @@ sub check_rows
 	{
 		$self->violation('row lost', $log)
 		  if $log->{f} ne HARD && !$live->{ $log->{wid} };
+	}
+
+	# the views show the latest rows, where they are live
+	for my $f (keys %{ $self->{active} // {} })
+	{
+		my %active = map { $_ => 1 } @{ $self->{active}{$f} };
+
+		for my $rows (values %{ $self->{samples}{$f} })
+		{
+			my $shown = delete $active{ $rows->[-1]{wid} };
+
+			$self->violation('view is not the latest rows', $rows->[-1])
+			  if !$shown != $rows->[-1]{tomb};
+		}
+		$self->violation('view is not the latest rows', keys %active) if %active;
 	}
 
 	# an UPDATE of the view is above the row that it replaced, with nothing
@@ -216,7 +232,6 @@ sub check_effect
 
 	for my $op (@{ $self->{ops} })
 	{
-		next unless defined $op->{stamp};
 		for my $f (grep { $_ ne HARD } keys %{ $op->{counts} })
 		{
 			my $samples = $self->{samples}{$f} or next;
@@ -228,7 +243,7 @@ sub check_effect
 			{
 				next if $op->{hidden}{$f}{$s};
 				my $rows = $samples->{$s};
-				my $above = first_above($rows, $op->{stamp});
+				my $above = first_above($rows, $op);
 				my $row = $above ? $rows->[ $above - 1 ] : next;
 
 				next if $row->{tomb} || !surely_seen($op, $row) || !doomed($op, $row);

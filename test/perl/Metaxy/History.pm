@@ -207,10 +207,21 @@ sub surely_seen
 	return $row->{tx}{c1} < $op->{t0};
 }
 
-# Index of the first row above a tombstone of that stamp
+# Index of the first row above the delete's stamp; where it has none, for it
+# hid nothing, above all that it may have seen.
 sub first_above
 {
-	my ($rows, $stamp) = @_;
+	my ($rows, $op) = @_;
+	my $stamp = $op->{stamp};
+
+	if (!defined $stamp)
+	{
+		my $above = @{$rows};
+
+		$above-- while $above && !maybe_seen($op, $rows->[ $above - 1 ]);
+		return $above;
+	}
+
 	my ($low, $high) = (0, scalar @{$rows});
 
 	while ($low < $high)
@@ -253,31 +264,34 @@ sub count_meetings
 	my $longest = max(0, map { $_->{tx}{c1} - $_->{b} } @writers);
 
 	$counts->{$_} //= 0 for 'deletes', 'deletes that met writers',
-	  'deletes that waited for a writer', 'rows written while a delete ran',
+	  'deletes that waited for a writer', 'transactions that passed a waiting delete',
 	  'rows hidden', 'rows hidden by a cascade', 'rows removed',
 	  'deletes of several features', 'deletes within one snapshot', 'deletes by a view';
 	for my $op (@{ $self->{ops} }, @{ $self->{hards} })
 	{
-		my ($met, $waited, $passed) = (0, 0, 0);
-		my $i = start_at(\@writers, $op->{t0} - $longest - 1);
+		my ($met, $until, @passed) = (0, 0);
+		my $from = start_at(\@writers, $op->{t0} - $longest - 1);
 
-		for (; $i < @writers && $writers[$i]{b} < $op->{t1}; $i++)
+		for (my $i = $from; $i < @writers && $writers[$i]{b} < $op->{t1}; $i++)
 		{
 			my ($b, $tx) = @{ $writers[$i] }{qw(b tx)};
 			my @rows = grep { exists $op->{counts}{ $_->{f} } } @{ $tx->{rows} };
 
 			next unless @rows && $tx->{c1} > $op->{t0};
 			$met++;
-			$waited++
-			  if min(map { $_->{t1} } @rows) < $op->{t0}
-			  && $tx->{c0} > $op->{t0}
-			  && $tx->{c0} < $op->{t1};
-			$passed += grep { $_->{t0} > $op->{t0} && $_->{t1} < $op->{t1} } @rows;
+			if (min(map { $_->{t0} } @rows) > $op->{t0})
+			{
+				push @passed, $tx->{c1};
+			}
+			elsif (min(map { $_->{t1} } @rows) < $op->{t0} && $tx->{c0} < $op->{t1})
+			{
+				$until = max($until, $tx->{c0});
+			}
 		}
 		$counts->{'deletes'}++;
 		$counts->{'deletes that met writers'}++ if $met;
-		$counts->{'deletes that waited for a writer'}++ if $waited;
-		$counts->{'rows written while a delete ran'} += $passed;
+		$counts->{'deletes that waited for a writer'}++ if $until > $op->{t0};
+		$counts->{'transactions that passed a waiting delete'} += grep { $_ < $until } @passed;
 		$counts->{'deletes of several features'}++ if keys %{ $op->{counts} } > 1;
 		$counts->{'deletes within one snapshot'}++
 		  if $op->{tx}{iso} && $op->{tx}{iso} ne 'read committed';

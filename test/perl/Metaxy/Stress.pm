@@ -217,6 +217,8 @@ sub collect
 			  map { $_ eq '' ? undef : $_ } split /\|/, $line, -1;
 			push @{ $run{rows}{$f} }, \%row;
 		}
+		$run{active}{$f} =
+		  [ split /\n/, $node->safe_psql($database, "SELECT wid FROM ${f}_active") ];
 	}
 	$run{clock} = $node->safe_psql($database, 'SELECT last_value FROM metaxy_clock')
 	  if $node->safe_psql($database, q{SELECT to_regclass('metaxy_clock') IS NOT NULL}) eq 't';
