@@ -17,8 +17,8 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" metaxy.contr
 MODULE_big = metaxy
 OBJS = \
 	src/metaxy.o \
-	src/base/args.o src/base/query.o src/base/quote.o src/base/rights.o \
-	src/base/store.o \
+	src/base/args.o src/base/clock.o src/base/own.o src/base/query.o \
+	src/base/quote.o src/base/rights.o src/base/store.o \
 	src/registry/catalog.o src/registry/check.o src/registry/drop.o \
 	src/registry/edge.o src/registry/feature.o src/registry/graph.o \
 	src/registry/join.o src/registry/order.o src/registry/ready.o \
@@ -29,11 +29,13 @@ OBJS = \
 	src/read/columns.o src/read/filter.o src/read/grants.o src/read/latest.o \
 	src/read/literal.o src/read/read_only.o src/read/safe.o src/read/status.o \
 	src/read/trust.o src/read/view_query.o src/read/views.o \
+	src/write/stamp.o src/write/target.o src/write/turn.o \
+	src/write/writer.o \
 	src/delete/check.o src/delete/delete.o src/delete/find.o \
 	src/delete/foreign_keys.o src/delete/hard.o src/delete/history.o \
-	src/delete/keys.o src/delete/ledger.o src/delete/match.o \
-	src/delete/plan.o src/delete/request.o src/delete/rows.o \
-	src/delete/soft.o src/delete/write.o
+	src/delete/keys.o src/delete/ledger.o src/delete/look.o \
+	src/delete/match.o src/delete/plan.o src/delete/request.o \
+	src/delete/rows.o src/delete/soft.o src/delete/write.o
 
 DATA = $(wildcard sql/metaxy--*.sql)
 

@@ -74,6 +74,18 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.metaxy_feature_version_l
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.metaxy_dependency', '');
 
 --
+-- The clock: the last stamp that was given, in microseconds since 2000-01-01
+-- 00:00:00 UTC.  It is raised by the functions below alone.
+--
+
+CREATE SEQUENCE @extschema@.metaxy_clock;
+COMMENT ON SEQUENCE @extschema@.metaxy_clock IS
+	'the clock: last stamp given, in microseconds since 2000-01-01 UTC';
+REVOKE ALL ON SEQUENCE @extschema@.metaxy_clock FROM PUBLIC;
+GRANT SELECT ON SEQUENCE @extschema@.metaxy_clock TO PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.metaxy_clock', '');
+
+--
 -- Ledger.  The tables are the owner's; the views show an operation to those
 -- who may read every table that it touched.
 --
@@ -334,6 +346,17 @@ ROWS 10;
 
 COMMENT ON FUNCTION @extschema@.metaxy_delete(text[], text[], boolean, text, boolean, boolean, boolean, text, boolean, text, text, bigint, text) IS
 	'deletes the samples of several features that all filters match, as one operation';
+
+--
+-- Writing
+--
+
+CREATE FUNCTION @extschema@.metaxy_stamp()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'metaxy_stamp'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.metaxy_stamp() IS
+	'trigger of feature tables: stamps each row by the clock, and tells deletes that somebody writes';
 
 --
 -- The views are for reading

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * metaxy.c
- *		The module: its magic block and its settings.
+ *		The module: its magic block, its settings, what it hooks into.
  *
  * src/metaxy.c
  *
@@ -14,7 +14,7 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
-#include "base/base.h"
+#include "write/write.h"
 
 MX_MODULE_MAGIC();
 
@@ -28,6 +28,12 @@ int			mx_max_skew = 5 * 60 * 1000;
 
 /* metaxy.log_filter: whether the ledger keeps the text of filters */
 bool		mx_log_filter = true;
+
+/* metaxy.stamp: whether rows are stamped; off for backfills and restores */
+bool		mx_stamp = true;
+
+/* metaxy.clock_shift: error of this session's wall clock, for tests */
+int			mx_clock_shift = 0;
 
 static const struct config_enum_entry filter_languages[] = {
 	{"safe", MX_FILTER_SAFE, false},
@@ -57,5 +63,20 @@ _PG_init(void)
 							 true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 
+	DefineCustomBoolVariable("metaxy.stamp",
+							 "Stamps rows that are written to feature tables.",
+							 "Switched off, rows keep the stamps that they come with, for backfills and restores.",
+							 &mx_stamp,
+							 true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("metaxy.clock_shift",
+							"Lets this session's wall clock go wrong by so much.",
+							"For tests of what wrong clocks do.",
+							&mx_clock_shift,
+							0, INT_MIN, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MS | GUC_NOT_IN_SAMPLE,
+							NULL, NULL, NULL);
+
+	mx_writer_init();
 	MarkGUCPrefixReserved("metaxy");
 }

@@ -12,6 +12,7 @@
 #define MX_BASE_H
 
 #include "access/tupdesc.h"
+#include "datatype/timestamp.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
@@ -41,6 +42,8 @@ typedef enum MxFilterLanguage
 extern int	mx_filter_language;
 extern int	mx_max_skew;		/* milliseconds */
 extern bool mx_log_filter;
+extern bool mx_stamp;
+extern int	mx_clock_shift;		/* milliseconds */
 
 /* in args.c: arguments of SQL-callable functions */
 extern char *mx_arg_text(FunctionCallInfo fcinfo, int argno, const char *name);
@@ -54,10 +57,14 @@ extern int	mx_choice(const char *value, const char *name,
 extern bool mx_names_member(List *names, const char *name);
 extern bool mx_same_names(List *a, List *b);
 
-/* in quote.c: SQL text */
+/* in own.c: the extension's own schema and tables */
 extern char *mx_schema(void);
 extern Oid	mx_schema_oid(void);
 extern Oid	mx_registry_table(const char *name);
+extern Oid	mx_clock(void);
+extern Oid	mx_feature_table(void);
+
+/* in quote.c: SQL text */
 extern char *mx_relation_name(Oid relid);
 extern void mx_append_column(StringInfo sql, const char *alias,
 							 const char *column);
@@ -71,6 +78,17 @@ extern bool mx_has_role(Oid role);
 extern void mx_require_table_owner(Oid relid);
 extern void mx_require_select(Oid relid);
 extern bool mx_rls_applies(Oid relid);
+
+/*
+ * in clock.c: the clock of the database
+ *
+ * All stamps come from it: it only grows, and lies above every recency in any
+ * feature table.
+ */
+extern TimestampTz mx_wall_clock(void);
+extern TimestampTz mx_clock_read(Oid clock);
+extern TimestampTz mx_clock_raise(Oid clock, TimestampTz target, bool beyond);
+extern bool mx_too_late(TimestampTz recency);
 
 /*
  * in query.c: one SQL statement of our own, with its parameters.
@@ -90,6 +108,7 @@ typedef enum MxRunMode
 {
 	MX_READ,					/* under the active snapshot; writes nothing */
 	MX_WRITE,					/* under a new snapshot, sees all before it */
+	MX_OWNER_READ,				/* MX_READ as the owner of the registry */
 	MX_OWNER					/* MX_WRITE as the owner of the registry */
 } MxRunMode;
 

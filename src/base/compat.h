@@ -29,6 +29,15 @@
 #define mx_owns_relation(relid, role) pg_class_ownercheck(relid, role)
 #endif
 
+/* PostgreSQL 16 renamed what says where a relation's file is */
+#if PG_VERSION_NUM >= 160000
+#define mx_locator(rel) ((rel)->rd_locator)
+#define mx_xl_locator locator
+#else
+#define mx_locator(rel) ((rel)->rd_node)
+#define mx_xl_locator node
+#endif
+
 /* PostgreSQL 18 has pg_noreturn instead, which goes before the declaration */
 #ifndef pg_attribute_noreturn
 #define pg_attribute_noreturn()

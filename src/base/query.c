@@ -121,10 +121,10 @@ mx_query_run(MxQuery *query, MxRunMode mode, DestReceiver *dest)
 
 	memset(&options, 0, sizeof(options));
 	options.params = make_params(query);
-	options.read_only = (mode == MX_READ);
+	options.read_only = (mode == MX_READ || mode == MX_OWNER_READ);
 	options.dest = dest;
 
-	if (mode == MX_OWNER)
+	if (mode == MX_OWNER || mode == MX_OWNER_READ)
 	{
 		/* an error restores the user with the (sub)transaction's state */
 		GetUserIdAndSecContext(&save_user, &save_context);
@@ -135,7 +135,7 @@ mx_query_run(MxQuery *query, MxRunMode mode, DestReceiver *dest)
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_extended failed: %s",
 			 SPI_result_code_string(rc));
-	if (mode == MX_OWNER)
+	if (mode == MX_OWNER || mode == MX_OWNER_READ)
 		SetUserIdAndSecContext(save_user, save_context);
 	return SPI_processed;
 }

@@ -9,83 +9,17 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/nbtree.h"
-#include "access/table.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_collation.h"
-#include "catalog/pg_extension.h"
 #include "catalog/pg_operator.h"
 #include "commands/defrem.h"
-#include "commands/extension.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #include "base/base.h"
-
-/*
- * Schema of the extension.
- *
- * Looked up each time: the catalog is the only one to know, and a look-up
- * costs a few microseconds.
- */
-Oid
-mx_schema_oid(void)
-{
-	Oid			extension = get_extension_oid("metaxy", false);
-	Oid			result = InvalidOid;
-	Relation	rel;
-	SysScanDesc scan;
-	ScanKeyData key;
-	HeapTuple	tuple;
-
-	rel = table_open(ExtensionRelationId, AccessShareLock);
-	ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(extension));
-	scan = systable_beginscan(rel, ExtensionOidIndexId, true, NULL, 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		result = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-
-	if (!OidIsValid(result))
-		elog(ERROR, "extension \"metaxy\" has no schema");
-	return result;
-}
-
-/*
- * The same as SQL text, quoted.
- */
-char *
-mx_schema(void)
-{
-	Oid			schema = mx_schema_oid();
-	char	   *name = get_namespace_name(schema);
-
-	if (name == NULL)
-		elog(ERROR, "cache lookup failed for schema %u", schema);
-	return pstrdup(quote_identifier(name));
-}
-
-/*
- * OID of one of the registry's own tables.
- */
-Oid
-mx_registry_table(const char *name)
-{
-	Oid			relid = get_relname_relid(name, mx_schema_oid());
-
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table \"%s\" of extension \"metaxy\" does not exist",
-						name)));
-	return relid;
-}
 
 /*
  * Name of a relation as SQL text: qualified, quoted.

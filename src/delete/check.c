@@ -30,17 +30,12 @@ static bool may_write(const MxDelete *delete, const MxFeature *feature,
 static void check_can_remove(Relation rel);
 
 /*
- * Locks the tables of all steps in the order of their OIDs, as DML would, and
- * like it not before the caller is known to have some right on them.  A table
- * that is gone by then leaves its feature without one.
+ * The tables of all steps, ascending.
  */
-void
-mx_lock_tables(MxDelete *delete)
+List *
+mx_step_tables(const MxDelete *delete)
 {
-	LOCKMODE	mode = delete->request->dry_run ? AccessShareLock :
-	RowExclusiveLock;
 	List	   *relids = NIL;
-	ListCell   *lc;
 
 	for (int i = 0; i < delete->plan->nsteps; i++)
 	{
@@ -51,7 +46,22 @@ mx_lock_tables(MxDelete *delete)
 			relids = lappend_oid(relids, relid);
 	}
 	list_sort(relids, list_oid_cmp);
-	foreach(lc, relids)
+	return relids;
+}
+
+/*
+ * Locks the tables of all steps in the order of their OIDs, as DML would, and
+ * like it not before the caller is known to have some right on them.  A table
+ * that is gone by then leaves its feature without one.
+ */
+void
+mx_lock_tables(MxDelete *delete)
+{
+	LOCKMODE	mode = delete->request->dry_run ? AccessShareLock :
+	RowExclusiveLock;
+	ListCell   *lc;
+
+	foreach(lc, mx_step_tables(delete))
 	{
 		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(lc))))
 			mx_require_select(lfirst_oid(lc));

@@ -11,12 +11,12 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/sinval.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -26,13 +26,12 @@
 #define NRESULT 9
 
 static void run_delete(MxDelete *delete);
-static void end_stores(MxPlan *plan);
+static void plan_and_lock(MxDelete *delete);
+static void write_steps(MxDelete *delete);
 static MxRegistry *load_registry(const MxRequest *request);
 static void plan_execution(MxDelete *delete);
 static void warn_outside(const MxDelete *delete);
-static char *make_digest(const MxDelete *delete);
 static void check_expectations(const MxDelete *delete);
-static TimestampTz make_stamp(const MxDelete *delete);
 static void report(const MxDelete *delete, ReturnSetInfo *result);
 
 PG_FUNCTION_INFO_V1(metaxy_delete);
@@ -51,14 +50,20 @@ Datum
 metaxy_delete(PG_FUNCTION_ARGS)
 {
 	MxDelete	delete = {0};
+	MxTurn		turn = {0};
 
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	delete.request = mx_delete_request(fcinfo);
 	if (!delete.request->dry_run)
+	{
 		PreventCommandIfReadOnly("metaxy_delete()");
+		delete.turn = &turn;
+	}
 	run_delete(&delete);
 	report(&delete, (ReturnSetInfo *) fcinfo->resultinfo);
+	if (delete.turn != NULL)
+		mx_turn_end(delete.turn);
 	SPI_finish();
 	return (Datum) 0;
 }
@@ -73,64 +78,74 @@ run_delete(MxDelete *delete)
 	const MxRequest *request = delete->request;
 	MxPlan	   *plan;
 
-	delete->registry = load_registry(request);
-	delete->plan = plan = mx_plan(delete->registry, request);
+	plan_and_lock(delete);
+	plan = delete->plan;
 	delete->kilobytes = Max(64, work_mem / plan->nsteps);
-	mx_lock_tables(delete);
 	mx_check_delete(delete);
 	plan_execution(delete);
 	warn_outside(delete);
 
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	if (!request->soft && request->sample_history && request->filters != NIL)
-		mx_find_history(delete);
-	else
-	{
-		mx_find(delete);
-		mx_find_rows(delete);
-	}
-	delete->digest = make_digest(delete);
+	mx_look(delete);
 	check_expectations(delete);
-
 	if (!request->dry_run)
 	{
-		delete->stamp = make_stamp(delete);
-		for (int i = 0; i < plan->nsteps; i++)
-		{
-			MxStep	   *step = &plan->steps[plan->execution[i]];
-
-			CHECK_FOR_INTERRUPTS();
-			if (step->nrows == 0)
-				continue;
-			if (request->soft)
-				mx_soft_delete(delete, step);
-			else
-				mx_hard_delete(delete, step);
-		}
+		write_steps(delete);
 		mx_ledger_write(delete);
 	}
-	/* held until now, so that no place was given to another row */
 	PopActiveSnapshot();
-	end_stores(plan);
+	mx_look_end(plan);
 }
 
 /*
- * Gives back what was found.  After an error the transaction does it.
+ * Loads what the request needs of the registry, decides which features take
+ * part, and locks their tables.  Where anything was changed meanwhile, the
+ * registry is asked again; locks that turn out not to be needed are kept.
  */
 static void
-end_stores(MxPlan *plan)
+plan_and_lock(MxDelete *delete)
 {
+	MxRegistry *former = NULL;
+
+	for (;;)
+	{
+		uint64		counter = SharedInvalidMessageCounter;
+
+		CHECK_FOR_INTERRUPTS();
+		delete->registry = load_registry(delete->request);
+		if (former != NULL && mx_registry_same(former, delete->registry))
+		{
+			/* it knows of tables that were gone when they were locked */
+			delete->registry = former;
+			break;
+		}
+		delete->plan = mx_plan(delete->registry, delete->request);
+		mx_lock_tables(delete);
+		AcceptInvalidationMessages();
+		if (counter == SharedInvalidMessageCounter)
+			break;
+		former = delete->registry;
+	}
+}
+
+/*
+ * Carries out what was found, in the order of execution.
+ */
+static void
+write_steps(MxDelete *delete)
+{
+	MxPlan	   *plan = delete->plan;
+
 	for (int i = 0; i < plan->nsteps; i++)
 	{
-		MxStep	   *step = &plan->steps[i];
+		MxStep	   *step = &plan->steps[plan->execution[i]];
 
-		if (step->rows != NULL && step->rows != step->doomed)
-			mx_store_end(step->rows);
-		if (step->doomed != NULL)
-			mx_store_end(step->doomed);
-		if (step->seeds != NULL)
-			mx_store_end(step->seeds);
+		CHECK_FOR_INTERRUPTS();
+		if (step->nrows == 0)
+			continue;
+		if (delete->request->soft)
+			mx_soft_delete(delete, step);
+		else
+			mx_hard_delete(delete, step);
 	}
 }
 
@@ -192,27 +207,6 @@ warn_outside(const MxDelete *delete)
 }
 
 /*
- * Hash of all doomed samples and their latest rows, over all features.
- */
-static char *
-make_digest(const MxDelete *delete)
-{
-	uint64		digest = 0;
-
-	for (int i = 0; i < delete->plan->nsteps; i++)
-	{
-		const MxStep *step = &delete->plan->steps[i];
-		const char *key = delete->registry->features[step->feature].key;
-		uint64		hash = hash_bytes_extended((unsigned char *) key,
-											   strlen(key), step->digest);
-
-		hash = hash_combine64(hash, (uint64) step->samples);
-		digest += hash_combine64(hash, (uint64) step->nrows);
-	}
-	return psprintf("%016llx", (unsigned long long) digest);
-}
-
-/*
  * max_samples and expect: the caller's own limits.
  */
 static void
@@ -237,36 +231,6 @@ check_expectations(const MxDelete *delete)
 				 errdetail("Its digest is \"%s\", not \"%s\".",
 						   delete->digest, request->expect),
 				 errhint("Rows have changed since; look at a new dry run.")));
-}
-
-/*
- * One stamp for the whole operation, above all that it hides.
- */
-static TimestampTz
-make_stamp(const MxDelete *delete)
-{
-	TimestampTz stamp = GetCurrentTimestamp();
-
-	for (int i = 0; i < delete->plan->nsteps; i++)
-	{
-		const MxStep *step = &delete->plan->steps[i];
-
-		if (step->samples == 0 || step->newest < stamp)
-			continue;
-		if (TIMESTAMP_NOT_FINITE(step->newest) ||
-			!IS_VALID_TIMESTAMP(step->newest + 1))
-			ereport(ERROR,
-					(errcode(ERRCODE_DATETIME_FIELD_OVERFLOW),
-					 errmsg("a row of feature \"%s\" is dated too far ahead to be deleted",
-							delete->registry->features[step->feature].key)));
-		stamp = step->newest + 1;
-	}
-	if (stamp > TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-											(int64) mx_max_skew))
-		ereport(WARNING,
-				(errmsg("the delete is dated more than \"metaxy.max_skew\" ahead"),
-				 errdetail("It hides rows that are; rows written to their samples before that time stay hidden.")));
-	return stamp;
 }
 
 /*

@@ -16,9 +16,7 @@
 #ifndef MX_DELETE_H
 #define MX_DELETE_H
 
-#include "datatype/timestamp.h"
-
-#include "read/read.h"
+#include "write/write.h"
 
 typedef enum MxCascade
 {
@@ -113,6 +111,8 @@ typedef struct MxDelete
 	MxRegistry *registry;
 	MxPlan	   *plan;
 	int			kilobytes;		/* memory for each store */
+	MxTurn	   *turn;			/* NULL in a dry run */
+	bool		spares;			/* rows that the turn has not seen are left */
 	TimestampTz stamp;
 	char	   *digest;
 	int64		deletion_id;
@@ -181,6 +181,7 @@ extern MxStore *mx_match(MxDelete *delete, MxStep *step,
 /* what is gathered while the rows of a step come in */
 typedef struct MxCounter
 {
+	const MxDelete *delete;
 	MxStep	   *step;
 	const MxFeature *feature;
 	int			nids;
@@ -188,15 +189,21 @@ typedef struct MxCounter
 	StringInfoData identity;	/* of the row at hand, as bytes */
 } MxCounter;
 
+/* in look.c */
+extern void mx_look(MxDelete *delete);
+extern void mx_look_end(MxPlan *plan);
+
 /* in check.c */
+extern List *mx_step_tables(const MxDelete *delete);
 extern void mx_lock_tables(MxDelete *delete);
 extern void mx_check_delete(const MxDelete *delete);
 
 /* in find.c */
 extern void mx_find(MxDelete *delete);
-extern void mx_counter_init(MxCounter *counter, MxStep *step,
-							const MxFeature *feature, int ncolumns);
+extern void mx_counter_init(MxCounter *counter, const MxDelete *delete,
+							MxStep *step, int ncolumns);
 extern bool mx_count_row(TupleTableSlot *slot, void *arg);
+extern bool mx_seen_row(TupleTableSlot *slot, void *arg);
 
 /* in history.c */
 extern void mx_find_history(MxDelete *delete);

@@ -19,6 +19,7 @@
 
 #include "delete/delete.h"
 
+static void find_seeds(MxDelete *delete, MxStep *step);
 static void find_doomed(MxDelete *delete, MxStep *step);
 static void refuse_null(const MxCounter *counter, const char *column);
 static uint64 hash_row(MxCounter *counter, TupleTableSlot *slot,
@@ -44,10 +45,7 @@ mx_find(MxDelete *delete)
 
 		if (!step->climbs)
 			continue;
-		step->seeds = mx_match(delete, step, step->seed_sources,
-							   step->nseed_sources,
-							   carried_columns(delete, step, false),
-							   false, NULL, NULL);
+		find_seeds(delete, step);
 		if (step->seeds != NULL)
 			mx_store_register(step->seeds, psprintf("metaxy seeds %d", i));
 	}
@@ -60,6 +58,21 @@ mx_find(MxDelete *delete)
 		if (step->doomed != NULL)
 			mx_store_register(step->doomed, psprintf("metaxy doomed %d", i));
 	}
+}
+
+/*
+ * Samples found on the way up.
+ */
+static void
+find_seeds(MxDelete *delete, MxStep *step)
+{
+	List	   *columns = carried_columns(delete, step, false);
+	MxCounter	counter;
+
+	mx_counter_init(&counter, delete, step, list_length(columns));
+	step->seeds = mx_match(delete, step, step->seed_sources,
+						   step->nseed_sources, columns, false,
+						   mx_seen_row, &counter);
 }
 
 /*
@@ -77,7 +90,7 @@ find_doomed(MxDelete *delete, MxStep *step)
 	List	   *columns;
 
 	columns = carried_columns(delete, step, whole_rows);
-	mx_counter_init(&counter, step, feature, list_length(columns));
+	mx_counter_init(&counter, delete, step, list_length(columns));
 	step->doomed = mx_match(delete, step, step->sources, step->nsources,
 							columns, whole_rows && !delete->request->dry_run,
 							mx_count_row, &counter);
@@ -88,15 +101,34 @@ find_doomed(MxDelete *delete, MxStep *step)
  * rest of ncolumns carried ones, then those of MxMatchColumn.
  */
 void
-mx_counter_init(MxCounter *counter, MxStep *step, const MxFeature *feature,
+mx_counter_init(MxCounter *counter, const MxDelete *delete, MxStep *step,
 				int ncolumns)
 {
-	step->newest = DT_NOBEGIN;
+	counter->delete = delete;
 	counter->step = step;
-	counter->feature = feature;
-	counter->nids = list_length(feature->id_columns);
+	counter->feature = &delete->registry->features[step->feature];
+	counter->nids = list_length(counter->feature->id_columns);
 	counter->ncolumns = ncolumns;
 	initStringInfo(&counter->identity);
+}
+
+/*
+ * Keeps a row unless it was written while we waited for our turn: its sample
+ * is left alone.
+ */
+bool
+mx_seen_row(TupleTableSlot *slot, void *arg)
+{
+	MxCounter  *counter = arg;
+	int			writer = counter->ncolumns + 1 + MX_MATCH_WRITER;
+	bool		isnull;
+	Datum		xmin;
+
+	if (!counter->delete->spares)
+		return true;
+	xmin = slot_getattr(slot, writer, &isnull);
+	return isnull || mx_turn_saw(counter->delete->turn,
+								 DatumGetTransactionId(xmin));
 }
 
 /*
@@ -113,6 +145,8 @@ mx_count_row(TupleTableSlot *slot, void *arg)
 	TimestampTz recency;
 
 	slot_getallattrs(slot);
+	if (!mx_seen_row(slot, arg))
+		return false;
 	tombstone = DatumGetBool(slot_getattr(slot, first + MX_MATCH_TOMBSTONE,
 										  &isnull));
 	if (!DatumGetBool(slot_getattr(slot, first + MX_MATCH_DOOMED, &isnull)))
@@ -131,6 +165,12 @@ mx_count_row(TupleTableSlot *slot, void *arg)
 		if (slot->tts_isnull[i])
 			refuse_null(counter, list_nth(counter->feature->id_columns, i));
 	}
+	/* a stamp above it would drag the clock along */
+	if (counter->delete->request->soft && recency > step->newest &&
+		mx_too_late(recency))
+		mx_refuse_late(counter->feature->key,
+					   mx_describe_sample(slot, counter->feature->id_columns),
+					   tombstone ? MX_DELETED_AT : MX_UPDATED_AT, recency);
 	step->samples++;
 	step->newest = Max(step->newest, recency);
 	/* a sum does not depend on the order of the rows */

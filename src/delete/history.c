@@ -79,7 +79,7 @@ find_matching_rows(MxDelete *delete, MxStep *step)
 	appendStringInfoString(sql, " AND ");
 	mx_append_filters(&match, sql);
 
-	mx_counter_init(&counter, step, feature,
+	mx_counter_init(&counter, delete, step,
 					list_length(feature->id_columns) + 2);
 	step->rows = mx_store_new(delete->kilobytes);
 	mx_query_run(match.query, MX_READ,

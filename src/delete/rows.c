@@ -64,7 +64,9 @@ find_versions(MxDelete *delete, MxStep *step)
 {
 	const MxFeature *feature = &delete->registry->features[step->feature];
 	MxMatch		match = {.delete = delete,.step = step,.feature = feature};
+	List	   *columns = mx_table_columns(feature->relid);
 	MxStore    *store = mx_store_new(delete->kilobytes);
+	MxCounter	counter;
 	StringInfo	sql;
 	ListCell   *lc;
 
@@ -72,15 +74,17 @@ find_versions(MxDelete *delete, MxStep *step)
 	match.ref = mx_table_ref(feature, NULL);
 	sql = mx_query_sql(match.query);
 	appendStringInfoString(sql, "SELECT ");
-	foreach(lc, mx_table_columns(feature->relid))
+	foreach(lc, columns)
 	{
-		if (foreach_current_index(lc) > 0)
-			appendStringInfoString(sql, ", ");
 		mx_append_column(sql, match.ref, lfirst(lc));
+		appendStringInfoString(sql, ", ");
 	}
+	mx_append_match_columns(sql, feature, match.ref);
 	mx_append_latest(sql, feature, NULL, NULL, true, MX_ACTIVE);
 	append_doomed(&match, sql);
-	mx_query_run(match.query, MX_READ, mx_store_receiver(store, NULL, NULL));
+	mx_counter_init(&counter, delete, step, list_length(columns));
+	mx_query_run(match.query, MX_READ,
+				 mx_store_receiver(store, mx_seen_row, &counter));
 	return store;
 }
 

@@ -35,6 +35,8 @@ typedef struct Verifier
 	const char *relation;
 } Verifier;
 
+static uint64 write_stamped(MxQuery *query, TimestampTz stamp,
+							DestReceiver *receiver);
 static void require_columns(const MxFeature *feature, const MxStore *rows,
 							List *columns);
 static uint64 count_tombstones(const MxDelete *delete,
@@ -98,7 +100,7 @@ mx_soft_delete(MxDelete *delete, MxStep *step)
 		start_verifier(&verifier, delete, step, returned);
 		receiver = mx_row_receiver(verify_row, &verifier);
 	}
-	done = mx_query_run(query, MX_WRITE, receiver);
+	done = write_stamped(query, delete->stamp, receiver);
 	if (receiver != NULL)
 		ExecDropSingleTupleTableSlot(verifier.slot);
 	mx_require_count(feature, done, step->nrows, true);
@@ -106,6 +108,29 @@ mx_soft_delete(MxDelete *delete, MxStep *step)
 		mx_require_count(feature, count_tombstones(delete, feature),
 						 step->nrows, true);
 	table_close(rel, NoLock);
+}
+
+/*
+ * The stamping trigger keeps the stamp of rows that have the operation's.  A
+ * trigger of the table may begin another operation in the middle of this one.
+ */
+static uint64
+write_stamped(MxQuery *query, TimestampTz stamp, DestReceiver *receiver)
+{
+	TimestampTz save = mx_operation_stamp;
+	volatile uint64 done = 0;
+
+	mx_operation_stamp = stamp;
+	PG_TRY();
+	{
+		done = mx_query_run(query, MX_WRITE, receiver);
+	}
+	PG_FINALLY();
+	{
+		mx_operation_stamp = save;
+	}
+	PG_END_TRY();
+	return done;
 }
 
 static void
@@ -153,9 +178,21 @@ count_tombstones(const MxDelete *delete, const MxFeature *feature)
 static bool
 may_be_changed(Relation rel)
 {
+	TriggerDesc *desc = rel->trigdesc;
+
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		return true;
-	return rel->trigdesc != NULL && rel->trigdesc->trig_insert_before_row;
+	for (int i = 0; desc != NULL && i < desc->numtriggers; i++)
+	{
+		const Trigger *trigger = &desc->triggers[i];
+
+		if (TRIGGER_FOR_ROW(trigger->tgtype) &&
+			TRIGGER_FOR_BEFORE(trigger->tgtype) &&
+			TRIGGER_FOR_INSERT(trigger->tgtype) &&
+			!mx_is_stamp_trigger(trigger))
+			return true;
+	}
+	return false;
 }
 
 /*

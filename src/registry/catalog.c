@@ -5,7 +5,9 @@
  *
  *		Like the server's own catalogs, they are read as they are now, whatever
  *		snapshot the transaction holds: a dependency that another session has
- *		just committed must not be missed when a cycle is looked for.
+ *		just committed must not be missed when a cycle is looked for.  They are
+ *		read by their owner: anybody may read them, but a role that writes to a
+ *		feature's table, or reads its views, need not reach the schema.
  *
  * src/registry/catalog.c
  *
@@ -57,6 +59,8 @@ typedef struct PlaceEntry
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
+static bool same_text(const char *a, const char *b);
+static bool same_order(List *a, List *b);
 static uint64 read_now(MxQuery *query);
 static MxFeature *load_one(MxQuery *query);
 static void read_feature(uint64 row, MxFeature *feature);
@@ -98,7 +102,7 @@ mx_registry_load(void)
 	appendStringInfo(mx_query_sql(query),
 					 "SELECT " FEATURE_COLUMNS " FROM %s." MX_TABLE_FEATURE,
 					 mx_schema());
-	registry->nfeatures = (int) mx_query_run(query, MX_READ, NULL);
+	registry->nfeatures = (int) mx_query_run(query, MX_OWNER_READ, NULL);
 	registry->features =
 		palloc0(sizeof(MxFeature) * Max(registry->nfeatures, 1));
 	for (int i = 0; i < registry->nfeatures; i++)
@@ -114,7 +118,7 @@ mx_registry_load(void)
 					 " FROM %s." MX_TABLE_DEPENDENCY
 					 " ORDER BY feature, upstream",
 					 mx_schema());
-	registry->ndependencies = (int) mx_query_run(query, MX_READ, NULL);
+	registry->ndependencies = (int) mx_query_run(query, MX_OWNER_READ, NULL);
 	registry->dependencies =
 		palloc0(sizeof(MxDependency) * Max(registry->ndependencies, 1));
 	for (int i = 0; i < registry->ndependencies; i++)
@@ -125,6 +129,61 @@ mx_registry_load(void)
 
 	build_graph(registry);
 	return registry;
+}
+
+/*
+ * Do both say the same of what a delete depends on?
+ */
+bool
+mx_registry_same(const MxRegistry *a, const MxRegistry *b)
+{
+	if (a->nfeatures != b->nfeatures || a->ndependencies != b->ndependencies)
+		return false;
+	for (int i = 0; i < a->nfeatures; i++)
+	{
+		const MxFeature *one = &a->features[i];
+		const MxFeature *two = &b->features[i];
+
+		if (strcmp(one->key, two->key) != 0 || one->relid != two->relid ||
+			!same_text(one->version, two->version) ||
+			!same_order(one->id_columns, two->id_columns))
+			return false;
+	}
+	for (int i = 0; i < a->ndependencies; i++)
+	{
+		const MxDependency *one = &a->dependencies[i];
+		const MxDependency *two = &b->dependencies[i];
+
+		if (one->feature != two->feature || one->upstream != two->upstream ||
+			one->lineage != two->lineage || one->optional != two->optional ||
+			!same_order(one->on_columns, two->on_columns) ||
+			!same_order(one->rename_from, two->rename_from) ||
+			!same_order(one->rename_to, two->rename_to))
+			return false;
+	}
+	return true;
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool
+same_order(List *a, List *b)
+{
+	ListCell   *one;
+	ListCell   *two;
+
+	if (list_length(a) != list_length(b))
+		return false;
+	forboth(one, a, two, b)
+	{
+		if (strcmp(lfirst(one), lfirst(two)) != 0)
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -262,7 +321,7 @@ read_now(MxQuery *query)
 	uint64		nrows;
 
 	PushActiveSnapshot(GetLatestSnapshot());
-	nrows = mx_query_run(query, MX_READ, NULL);
+	nrows = mx_query_run(query, MX_OWNER_READ, NULL);
 	PopActiveSnapshot();
 	return nrows;
 }

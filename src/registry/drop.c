@@ -119,4 +119,5 @@ forget(Datum relations)
 						 "%s%s OPERATOR(pg_catalog.=) ANY ($1)",
 						 i > 0 ? " OR " : "", columns[i]);
 	mx_query_run(query, MX_OWNER, NULL);
+	mx_registry_invalidate(mx_feature_table());
 }

@@ -18,7 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "read/read.h"
+#include "write/write.h"
 
 PG_FUNCTION_INFO_V1(metaxy_register);
 PG_FUNCTION_INFO_V1(metaxy_unregister);
@@ -135,6 +135,8 @@ mx_register(const MxRegistration *registration)
 	if (old != NULL && OidIsValid(old->relid) &&
 		(old->relid != feature.relid || !feature.views))
 		changed |= mx_views_drop(old);
+	if (old != NULL && old->relid != feature.relid)
+		mx_stamp_drop(old->relid);
 	changed |= mx_record_feature(old, &feature);
 	if (OidIsValid(feature.relid) && feature.views)
 		changed |= mx_views_create(&feature);
@@ -161,6 +163,9 @@ mx_unregister(const char *key)
 	check_dependents(registry, place);
 
 	mx_views_drop(feature);
+	mx_stamp_drop(feature->relid);
+	mx_registry_invalidate(feature->relid);
+	mx_registry_invalidate(mx_feature_table());
 	if (delete_rows(MX_TABLE_DEPENDENCY, key) !=
 		graph->in_start[place + 1] - graph->in_start[place])
 		mx_registry_changed();
@@ -325,8 +330,9 @@ check_change(const MxFeature *old, const MxRegistration *registration)
 /*
  * Checks the table and makes it ready; returns false if it was.
  *
- * The rows are read only where the table is to mean something new: those of a
- * table that is known have been looked at, and NOT NULL keeps them so.
+ * The rows are read only where the table is to mean something new, or lacks
+ * something: those of a table that is known and complete have been looked at,
+ * and NOT NULL and the trigger keep them so.
  */
 static bool
 take_table(const MxRegistration *registration, const MxFeature *old,
@@ -341,7 +347,7 @@ take_table(const MxRegistration *registration, const MxFeature *old,
 	mx_check_table(rel, registration);
 	if (feature->views)
 		mx_check_view_names(feature);
-	if (!known || lock == AccessExclusiveLock)
+	if (lock > AccessShareLock)
 		mx_check_rows(rel, registration);
 	table_close(rel, NoLock);
 	if (!known && old != NULL)

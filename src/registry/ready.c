@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * ready.c
- *		Makes a table ready to hold a feature: columns, NOT NULL, index.
+ *		Makes a table ready to hold a feature: columns, NOT NULL, index, trigger.
  *
  * All of it is done by ordinary statements, as the caller, and nothing is
  * done that is done already: the second time no lock is taken that would
@@ -26,7 +26,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-#include "read/read.h"
+#include "write/write.h"
 
 /* what a table still lacks */
 typedef struct Lacks
@@ -34,6 +34,7 @@ typedef struct Lacks
 	List	   *columns;		/* required ones to be added, by name */
 	List	   *not_null;		/* columns to be marked NOT NULL */
 	bool		index;			/* the supporting index */
+	bool		trigger;		/* that stamps rows */
 } Lacks;
 
 static void find_lacks(Relation rel, const MxRegistration *registration,
@@ -67,7 +68,7 @@ mx_ready_lock(Oid relid, const MxRegistration *registration)
 	find_lacks(rel, registration, &lacks);
 	if (lacks.columns != NIL || lacks.not_null != NIL)
 		lock = AccessExclusiveLock;
-	else if (lacks.index)
+	else if (lacks.index || lacks.trigger)
 		lock = ShareRowExclusiveLock;
 	relation_close(rel, AccessShareLock);
 	return lock;
@@ -92,7 +93,10 @@ mx_ready_table(Oid relid, const MxRegistration *registration)
 		alter_table(relid, registration, &lacks);
 	if (lacks.index)
 		create_index(relid, registration);
-	return lacks.columns != NIL || lacks.not_null != NIL || lacks.index;
+	if (lacks.trigger)
+		mx_stamp_create(relid);
+	return lacks.columns != NIL || lacks.not_null != NIL || lacks.index ||
+		lacks.trigger;
 }
 
 /*
@@ -121,6 +125,7 @@ find_lacks(Relation rel, const MxRegistration *registration, Lacks *lacks)
 	if (registration->version != NULL)
 		find_lack(rel, MX_FEATURE_VERSION, true, lacks);
 	lacks->index = registration->indexes && !has_index(rel, registration);
+	lacks->trigger = !mx_has_stamp(rel);
 }
 
 static void

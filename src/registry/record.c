@@ -12,6 +12,8 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "registry/registry.h"
@@ -33,6 +35,18 @@ mx_registry_write(MxQuery *query)
 {
 	if (mx_query_run(query, MX_OWNER, NULL) == 0)
 		mx_registry_changed();
+	mx_registry_invalidate(mx_feature_table());
+}
+
+/*
+ * Tells all sessions, at commit, that what they remember of a feature's table
+ * may not be so any more; of the registry's own, that it has changed at all.
+ */
+void
+mx_registry_invalidate(Oid relid)
+{
+	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		CacheInvalidateRelcacheByRelid(relid);
 }
 
 /*
@@ -69,6 +83,9 @@ mx_record_feature(const MxFeature *old, const MxFeature *feature)
 
 	if (new_version)
 		log_version(feature);
+	mx_registry_invalidate(feature->relid);
+	if (old != NULL && old->relid != feature->relid)
+		mx_registry_invalidate(old->relid);
 	return true;
 }
 

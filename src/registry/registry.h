@@ -67,6 +67,7 @@ typedef struct MxRegistry
 
 /* in catalog.c */
 extern MxRegistry *mx_registry_load(void);
+extern bool mx_registry_same(const MxRegistry *a, const MxRegistry *b);
 extern MxFeature *mx_feature_load(const char *key);
 extern MxFeature *mx_feature_of_table(Oid relid);
 extern const char **mx_registry_names(const MxRegistry *registry);
@@ -114,6 +115,7 @@ extern void mx_require_feature_owner(const MxFeature *feature);
 /* in record.c */
 extern void mx_registry_write(MxQuery *query);
 extern void mx_registry_changed(void);
+extern void mx_registry_invalidate(Oid relid);
 extern bool mx_record_feature(const MxFeature *old, const MxFeature *feature);
 
 /* in check.c: looks, never writes; raises what section "register" refuses */
@@ -127,6 +129,10 @@ extern void mx_check_unique(Relation rel, const MxRegistration *registration);
 
 /* in rows.c */
 extern void mx_check_rows(Relation rel, const MxRegistration *registration);
+extern char *mx_describe_sample(TupleTableSlot *slot, List *id_columns);
+extern void mx_refuse_late(const char *key, const char *sample,
+						   const char *column,
+						   TimestampTz stamp) pg_attribute_noreturn();
 
 /* in ready.c */
 extern LOCKMODE mx_ready_lock(Oid relid, const MxRegistration *registration);

@@ -16,6 +16,7 @@
 #include "access/tableam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -34,7 +35,7 @@ static const char *const stamps[] = {
 typedef struct RowCheck
 {
 	const MxRegistration *registration;
-	TimestampTz limit;			/* rows may be dated up to here */
+	TimestampTz newest;			/* greatest stamp of all */
 	int			ncolumns;		/* columns without nulls: ids first */
 	const char **columns;
 	int64	   *nulls;			/* nulls found in each of them */
@@ -44,15 +45,14 @@ typedef struct RowCheck
 } RowCheck;
 
 static void read_rows(Relation rel, RowCheck *check);
-static void look_at_stamps(Relation rel, TupleTableSlot *slot,
-						   const AttrNumber *attnums, RowCheck *check);
-static char *describe_sample(Relation rel, TupleTableSlot *slot,
-							 List *id_columns);
+static void look_at_stamps(TupleTableSlot *slot, const AttrNumber *attnums,
+						   RowCheck *check);
 static AttrNumber attnum_of(Relation rel, const char *name);
 
 /*
  * Raises 23502 where a column holds nulls that may not, 22008 where a row is
- * dated more than metaxy.max_skew ahead, having read every row once.
+ * dated more than metaxy.max_skew ahead, having read every row once.  Then
+ * raises the clock above all of them.
  *
  * The caller's lock keeps writers out.  Foreign tables are taken as they are:
  * nothing keeps their rows from changing.
@@ -65,7 +65,7 @@ mx_check_rows(Relation rel, const MxRegistration *registration)
 	List	   *relids;
 	ListCell   *lc;
 
-	check.limit = GetCurrentTimestamp() + (int64) mx_max_skew * 1000;
+	check.newest = DT_NOBEGIN;
 	check.columns = palloc(sizeof(char *) * (nids + 3));
 	foreach(lc, registration->id_columns)
 		check.columns[check.ncolumns++] = lfirst(lc);
@@ -99,16 +99,25 @@ mx_check_rows(Relation rel, const MxRegistration *registration)
 					 errtablecol(rel, attnum_of(rel, check.columns[i]))));
 	}
 	if (check.late_sample != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_FIELD_OVERFLOW),
-				 errmsg("a row of feature \"%s\" is dated too far ahead",
-						registration->key),
-				 errdetail("Sample %s has \"%s\" %s.", check.late_sample,
-						   check.late_column,
-						   timestamptz_to_str(check.late_stamp)),
-				 errhint("The setting \"metaxy.max_skew\" allows %s.",
-						 GetConfigOptionByName("metaxy.max_skew", NULL,
-											   false))));
+		mx_refuse_late(registration->key, check.late_sample,
+					   check.late_column, check.late_stamp);
+	mx_clock_raise(mx_clock(), check.newest, false);
+}
+
+/*
+ * 22008 with the feature and the sample.
+ */
+void
+mx_refuse_late(const char *key, const char *sample, const char *column,
+			   TimestampTz stamp)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATETIME_FIELD_OVERFLOW),
+			 errmsg("a row of feature \"%s\" is dated too far ahead", key),
+			 errdetail("Sample %s has \"%s\" %s.", sample, column,
+					   timestamptz_to_str(stamp)),
+			 errhint("The setting \"metaxy.max_skew\" allows %s.",
+					 GetConfigOptionByName("metaxy.max_skew", NULL, false))));
 }
 
 /*
@@ -137,8 +146,7 @@ read_rows(Relation rel, RowCheck *check)
 			if (attnums[i] > 0 && slot_attisnull(slot, attnums[i]))
 				check->nulls[i]++;
 		}
-		if (check->late_sample == NULL)
-			look_at_stamps(rel, slot, stamp_attnums, check);
+		look_at_stamps(slot, stamp_attnums, check);
 	}
 
 	table_endscan(scan);
@@ -151,7 +159,7 @@ read_rows(Relation rel, RowCheck *check)
  * Remembers the row if it is dated too far ahead; "infinity" always is.
  */
 static void
-look_at_stamps(Relation rel, TupleTableSlot *slot, const AttrNumber *attnums,
+look_at_stamps(TupleTableSlot *slot, const AttrNumber *attnums,
 			   RowCheck *check)
 {
 	for (int i = 0; i < lengthof(stamps); i++)
@@ -162,22 +170,25 @@ look_at_stamps(Relation rel, TupleTableSlot *slot, const AttrNumber *attnums,
 		if (attnums[i] <= 0)
 			continue;
 		stamp = DatumGetTimestampTz(slot_getattr(slot, attnums[i], &isnull));
-		if (isnull || stamp <= check->limit)
+		if (isnull || stamp <= check->newest)
+			continue;
+		check->newest = stamp;
+		if (check->late_sample != NULL || !mx_too_late(stamp))
 			continue;
 		check->late_sample =
-			describe_sample(rel, slot, check->registration->id_columns);
+			mx_describe_sample(slot, check->registration->id_columns);
 		check->late_column = stamps[i];
 		check->late_stamp = stamp;
-		return;
 	}
 }
 
 /*
- * (a, b)=(1, 2), as the server describes a key.
+ * (a, b)=(1, 2), as the server describes a key, of a row with these columns.
  */
-static char *
-describe_sample(Relation rel, TupleTableSlot *slot, List *id_columns)
+char *
+mx_describe_sample(TupleTableSlot *slot, List *id_columns)
 {
+	TupleDesc	desc = slot->tts_tupleDescriptor;
 	StringInfoData names;
 	StringInfoData values;
 	ListCell   *lc;
@@ -187,13 +198,14 @@ describe_sample(Relation rel, TupleTableSlot *slot, List *id_columns)
 	foreach(lc, id_columns)
 	{
 		const char *separator = foreach_current_index(lc) > 0 ? ", " : "";
-		Form_pg_attribute attr = mx_find_column(rel, lfirst(lc));
+		int			number = SPI_fnumber(desc, lfirst(lc));
 		Oid			output;
 		bool		varlena;
 		bool		isnull;
-		Datum		value = slot_getattr(slot, attr->attnum, &isnull);
+		Datum		value = slot_getattr(slot, number, &isnull);
 
-		getTypeOutputInfo(attr->atttypid, &output, &varlena);
+		getTypeOutputInfo(TupleDescAttr(desc, number - 1)->atttypid, &output,
+						  &varlena);
 		appendStringInfo(&names, "%s%s", separator, (char *) lfirst(lc));
 		appendStringInfo(&values, "%s%s", separator,
 						 isnull ? "null" : OidOutputFunctionCall(output, value));

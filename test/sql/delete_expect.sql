@@ -1,6 +1,7 @@
 --
 -- metaxy_delete: the dry run tells the truth; max_samples, expect and the digest
 --
+SET metaxy.stamp = off;		-- rows keep the stamps that they come with
 CREATE SCHEMA metaxy_expect;
 SET search_path = metaxy_expect, public;
 SET client_min_messages = warning;

@@ -2,6 +2,7 @@
 -- metaxy_delete, for good: samples go whole, tombstones too, and nothing else
 -- does
 --
+SET metaxy.stamp = off;		-- rows keep the stamps that they come with
 CREATE SCHEMA metaxy_hard;
 SET search_path = metaxy_hard, public;
 SET client_min_messages = warning;

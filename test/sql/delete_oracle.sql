@@ -7,6 +7,7 @@
 -- in a real one, and by the reference below, which finds the same in the
 -- slowest and plainest way: one set after the other, in tables.
 --
+SET metaxy.stamp = off;		-- rows keep the stamps that they come with
 CREATE SCHEMA metaxy_oracle;
 SET search_path = metaxy_oracle, public;
 SET client_min_messages = error;	-- warnings name features outside

@@ -2,6 +2,7 @@
 -- metaxy_delete: scopes.  Which versions of a feature, and which rows of a
 -- sample, a delete looks at
 --
+SET metaxy.stamp = off;		-- rows keep the stamps that they come with
 CREATE SCHEMA metaxy_scope;
 SET search_path = metaxy_scope, public;
 SET client_min_messages = warning;

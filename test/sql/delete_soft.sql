@@ -2,6 +2,7 @@
 -- metaxy_delete, softly: what a tombstone is, which rows a filter sees, one
 -- stamp for all
 --
+SET metaxy.stamp = off;		-- rows keep the stamps that they come with
 CREATE SCHEMA metaxy_soft;
 SET search_path = metaxy_soft, public;
 SET client_min_messages = warning;
@@ -179,9 +180,9 @@ SELECT stamp AS first FROM metaxy_delete('video/raw', $$video_id = 'a'$$) \gset
 INSERT INTO video (video_id, path, metaxy_feature_version, metaxy_created_at, metaxy_updated_at)
 VALUES ('a', 'tie', 'v1', '2024-01-01', :'first');
 SELECT video_id FROM video_active WHERE video_id = 'a';
-UPDATE video SET metaxy_updated_at = :'first'::timestamptz + interval '1 hour' WHERE path = 'tie';
+UPDATE video SET metaxy_updated_at = :'first'::timestamptz + interval '1 minute' WHERE path = 'tie';
 SELECT video_id FROM video_active WHERE video_id = 'a';
-SELECT samples, stamp = :'first'::timestamptz + interval '1 hour 1 microsecond' AS just_above
+SELECT samples, stamp > :'first'::timestamptz + interval '1 minute' AS above
   FROM metaxy_delete('video/raw', $$video_id = 'a'$$);
 SELECT video_id FROM video_active WHERE video_id = 'a';
 ROLLBACK;

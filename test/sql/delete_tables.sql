@@ -2,6 +2,7 @@
 -- metaxy_delete on unusual tables: kinds of tables, columns and constraints,
 -- types of ids
 --
+SET metaxy.stamp = off;		-- rows keep the stamps that they come with
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE SCHEMA metaxy_tables;

@@ -2,6 +2,7 @@
 -- metaxy_delete in transactions: all or nothing, several in one, and called
 -- from wherever a function may be called
 --
+SET metaxy.stamp = off;		-- rows keep the stamps that they come with
 CREATE SCHEMA metaxy_transaction;
 SET search_path = metaxy_transaction, public;
 SET client_min_messages = warning;

@@ -2,6 +2,7 @@
 -- metaxy_delete and the users' own triggers and rules: those that swallow or
 -- change what a delete does make it fail as a whole, all others are let be
 --
+SET metaxy.stamp = off;		-- rows keep the stamps that they come with
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE SCHEMA metaxy_triggers;

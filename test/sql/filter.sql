@@ -1,6 +1,7 @@
 --
 -- Filters: what is accepted, and that it matches what WHERE would
 --
+SET metaxy.stamp = off;		-- rows keep the stamps that they come with
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 SET timezone = 'UTC';

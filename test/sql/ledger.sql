@@ -1,6 +1,7 @@
 --
 -- The ledger: what metaxy_delete writes down, and who may see it
 --
+SET metaxy.stamp = off;		-- rows keep the stamps that they come with
 CREATE SCHEMA metaxy_ledger;
 SET search_path = metaxy_ledger, public;
 SET client_min_messages = warning;

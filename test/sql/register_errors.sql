@@ -330,11 +330,11 @@ UPDATE rows SET metaxy_deleted_at = NULL, metaxy_updated_at = clock_timestamp() 
 SELECT regexp_replace(error($$SELECT metaxy_register('rows', 'rows', '{b}', 'v1')$$), 'at" .*?\n', E'at" ...\n');
 SET metaxy.max_skew = '59min';
 SELECT substr(error($$SELECT metaxy_register('rows', 'rows', '{b}', 'v1')$$), 1, 5);
-SET metaxy.max_skew = '2h';
+RESET metaxy.max_skew;
+UPDATE rows SET metaxy_updated_at = clock_timestamp() + interval '2 s';
 BEGIN;
 SELECT metaxy_register('rows', 'rows', '{b}', 'v1');
 ROLLBACK;
-RESET metaxy.max_skew;
 -- rows of partitions are looked at as well, at their own places
 CREATE TABLE parted_2 (note text, id int);
 INSERT INTO parted_2 VALUES (NULL, 2), (NULL, 2), ('x', 2);

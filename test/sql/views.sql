@@ -1,6 +1,7 @@
 --
 -- The views of a feature, and metaxy_views
 --
+SET metaxy.stamp = off;		-- rows keep the stamps that they come with
 CREATE ROLE regress_metaxy_owner;
 CREATE ROLE regress_metaxy_reader;
 CREATE ROLE regress_metaxy_gone;
