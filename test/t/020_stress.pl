@@ -272,6 +272,12 @@ my @faults = (
 		$_[0]{log}[8]{iso} = 'repeatable read';
 		$_[1]{snapshot} = 13;
 	},
+	# it waited for transaction 1 already
+	'unseen row hidden' => sub {
+		$_[0]{log}[8]{pid} = 5;
+		$_[1]{t0} = 4;
+		push @{ $_[0]{log} }, { kind => 'watch', out => 'commit', pids => [5], t0 => 6, t1 => 7 };
+	},
 	'reported and hidden samples differ' => sub { $_[1]{counts}{a} = 2 },
 	'tombstones in a feature that was not reported' => sub { delete $_[1]{counts}{b} },
 	'stamps of an operation differ' => sub { $_[1]{stamps}{b} = 1011 },
@@ -420,12 +426,13 @@ ok(!%{$found}, 'no law was broken');
 my @least = (
 	'rows written' => 500,
 	'rows written and undone' => 10,
-	'transactions that passed a waiting delete' => 50,
+	'transactions that passed a waiting delete' => 20,
 	'deletes' => 50,
 	'deletes of several features' => 5,
 	'deletes within one snapshot' => 5,
 	'deletes that met writers' => 10,
 	'deletes that waited for a writer' => 5,
+	'deletes seen waiting' => 3,
 	'rows hidden' => 100,
 	'rows hidden by a cascade' => 5,
 	'rows removed' => 5,

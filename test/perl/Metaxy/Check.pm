@@ -14,21 +14,21 @@
 # that an UPDATE of the view replaced), version, created, updated, deleted, and
 # place (the rank of tableoid and ctid).
 #
-# TRANSACTION: kind (writer, deleter, noise), iso, out (commit, rollback,
+# TRANSACTION: kind (writer, deleter, noise, watch), iso, out (commit, rollback,
 # error), sqlstate, at (what failed), c0 and c1 (COMMIT sent and acknowledged),
 # rows and ops.  A row: wid, f, s, payload, prev, stamp where known, t0, t1, ok
 # (not undone by a savepoint).  An op, that is a delete: filter, named
 # (features), cascade, via (function or view), hard, snapshot (when a snapshot
-# of its own transaction was there), t0, t1, ok, id, stamps and counts, each by
-# feature.
+# of its own transaction was there, at the latest), t0, t1, ok, id, stamps and
+# counts, each by feature.  A watch: pids (who waited for writers), t0, t1.
 #
 # The features are a, b, c (downstream of a, one to many: sample "x/1" of c
 # belongs to sample "x") and h, the only one with hard deletes.
 #
 # What a delete saw can only be bounded by these times: a row whose COMMIT was
-# acknowledged before the delete was sent was seen, one whose COMMIT was sent
-# after the delete's answer was not.  Between the two, anything but a
-# transaction half seen is right.
+# acknowledged before the delete was sent was seen; one whose COMMIT was sent
+# after the delete had its snapshot, for all that the clients know, was not.
+# Between the two, anything but a transaction half seen is right.
 
 package Metaxy::Check;
 

@@ -80,6 +80,8 @@ sub index_log
 		}
 	}
 
+	$self->index_watch;
+
 	# One operation has one stamp, and no other has it
 	my %seen;
 	for my $op (map { @{ $_->{ops} } } @{ $self->{log} })
@@ -95,6 +97,30 @@ sub index_log
 		$seen{ $op->{stamp} } = $op;
 	}
 	$self->{op_at}{ $_->{stamp} } = $_ for grep { defined $_->{stamp} } @{ $self->{ops} };
+	return;
+}
+
+# A delete that was seen waiting for writers has its snapshot by then: the
+# watcher may know it earlier than the client does.
+sub index_watch
+{
+	my ($self) = @_;
+	my %seen;					# pid => polls that saw it wait
+
+	for my $poll (sort { $a->{t0} <=> $b->{t0} } grep { $_->{kind} eq 'watch' } @{ $self->{log} })
+	{
+		push @{ $seen{$_} }, $poll for @{ $poll->{pids} };
+	}
+	for my $op (@{ $self->{ops} })
+	{
+		my $polls = $seen{ $op->{tx}{pid} // 0 } or next;
+		my $i = start_at($polls, 't0', $op->{t0});
+
+		$i++ while $i < @{$polls} && $polls->[$i]{t0} == $op->{t0};
+		next if $i == @{$polls} || $polls->[$i]{t1} >= $op->{t1};
+		$op->{snapshot} = min($op->{snapshot} // (), $polls->[$i]{t1});
+		$self->{counts}{'deletes seen waiting'}++;
+	}
 	return;
 }
 
@@ -270,7 +296,7 @@ sub count_meetings
 	for my $op (@{ $self->{ops} }, @{ $self->{hards} })
 	{
 		my ($met, $until, @passed) = (0, 0);
-		my $from = start_at(\@writers, $op->{t0} - $longest - 1);
+		my $from = start_at(\@writers, 'b', $op->{t0} - $longest - 1);
 
 		for (my $i = $from; $i < @writers && $writers[$i]{b} < $op->{t1}; $i++)
 		{
@@ -307,17 +333,17 @@ sub count_meetings
 	return;
 }
 
-# Index of the first writer from that time on
+# Index of the first entry that has that key at that time or later
 sub start_at
 {
-	my ($writers, $time) = @_;
-	my ($low, $high) = (0, scalar @{$writers});
+	my ($entries, $key, $time) = @_;
+	my ($low, $high) = (0, scalar @{$entries});
 
 	while ($low < $high)
 	{
 		my $middle = int(($low + $high) / 2);
 
-		if ($writers->[$middle]{b} < $time)
+		if ($entries->[$middle]{$key} < $time)
 		{
 			$low = $middle + 1;
 		}

@@ -1,7 +1,7 @@
 
 # Metaxy::Stress: many sessions at random work on a few features: writers,
-# deletes, and somebody who vacuums, builds indexes and alters tables.  What
-# they did is logged for Metaxy::Check, which see for the form of the log.
+# deletes, somebody who vacuums, builds indexes and alters tables, and a watcher.
+# What they did is logged for Metaxy::Check, which see for the form of the log.
 #
 #	my $has = Metaxy::Stress::prepare($node, $database);
 #	Metaxy::Stress::drive($node, $database, $has, $directory, $seconds, $seed);
@@ -94,7 +94,8 @@ sub drive
 		(\&write_once) x WRITERS,
 		(\&delete_once) x DELETERS,
 		\&delete_hard_once,
-		\&disturb_once);
+		\&disturb_once,
+		\&watch_once);
 	my (%running, @failed);
 	my $begin = Metaxy::Session::now();
 
@@ -164,6 +165,7 @@ sub work
 	srand($seed * 100 + $n);
 	open my $log, '>', "$directory/log.$n" or die "could not open the log: $!";
 	$self->{session}->run(q{SET statement_timeout = '60s'});
+	($self->{pid}) = map { $_->[0] } $self->{session}->run('SELECT pg_backend_pid()');
 	while (Metaxy::Session::now() < $end)
 	{
 		my $tx = { n => ++$self->{transactions}, rows => [], ops => [] };
@@ -175,7 +177,7 @@ sub work
 			$tx->{sqlstate} = $@->{sqlstate};
 			$self->{session}->run('ROLLBACK');
 		}
-		print $log $json->encode($tx), "\n";
+		print $log $json->encode($tx), "\n" if $tx->{out};
 	}
 	close $log or die "could not write the log: $!";
 	$self->{session}->quit;

@@ -1,6 +1,6 @@
 
-# Metaxy::Work: one transaction at random of a writer, a deleter, or who else
-# disturbs them.
+# Metaxy::Work: one transaction at random of a writer, a deleter, who else
+# disturbs them, or who watches.
 
 package Metaxy::Work;
 
@@ -11,7 +11,7 @@ use Exporter 'import';
 use Metaxy::Session;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(write_once delete_once delete_hard_once disturb_once);
+our @EXPORT = qw(write_once delete_once delete_hard_once disturb_once watch_once);
 
 use constant {
 	SAMPLES => 200,
@@ -334,6 +334,7 @@ sub delete_once
 	my $session = $self->{session};
 
 	$tx->{kind} = 'deleter';
+	$tx->{pid} = $self->{pid};
 	$tx->{iso} = one_of(($isolation[0]) x 7, ($isolation[1]) x 2, $isolation[2]);
 	think(50);
 	shift_clock($self, $tx, '') if chance(0.2);
@@ -389,6 +390,7 @@ sub delete_hard_once
 	my ($self, $tx) = @_;
 
 	$tx->{kind} = 'deleter';
+	$tx->{pid} = $self->{pid};
 	$tx->{iso} = one_of(($isolation[0]) x 3, $isolation[1]);
 	think(80);
 	$self->{session}->run("BEGIN ISOLATION LEVEL $tx->{iso}");
@@ -436,6 +438,26 @@ sub disturb_once
 		$self->{session}->run($sql);
 	}
 	$tx->{out} = 'commit';
+	return;
+}
+
+# Who waits for writers to end?  A delete that was seen to do so has its
+# snapshot already, so what comes later it has not seen.
+sub watch_once
+{
+	my ($self, $tx) = @_;
+	my $session = $self->{session};
+
+	think(6);
+	my @pids = map { $_->[0] + 0 } $session->run(
+		q{SELECT pid FROM pg_stat_activity WHERE wait_event = 'virtualxid'});
+
+	return unless @pids;
+	$tx->{kind} = 'watch';
+	$tx->{out} = 'commit';
+	$tx->{pids} = \@pids;
+	$tx->{t0} = $session->{t0};
+	$tx->{t1} = $session->{t1};
 	return;
 }
 
