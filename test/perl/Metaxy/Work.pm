@@ -43,24 +43,29 @@ sub think
 	return;
 }
 
+# Some samples are busier than others.
 sub id_of
 {
 	my ($f) = @_;
 
-	return 's' . int rand($f eq 'h' ? HARD_SAMPLES : SAMPLES);
+	return 's' . int(rand()**2 * ($f eq 'h' ? HARD_SAMPLES : SAMPLES));
 }
 
-# Moves the clock of the session, or of the transaction: back by up to an hour,
-# or ahead, by little in the beginning: once it was an hour ahead, no wall
-# clock is ever above it again.
+# Moves the clock of the session, or of the transaction, back by up to an hour,
+# or ahead: by little in the beginning, for once it was an hour ahead no wall
+# clock is ever above it again.  Little is enough for a row and a delete that
+# race to be stamped the wrong way round.
 sub shift_clock
 {
 	my ($self, $tx, $scope) = @_;
 	my $late = Metaxy::Session::now() > $self->{begin} + 0.6 * $self->{length};
 	my $shift = one_of(
-		0, 0,
-		-rand(3_600_000), -rand(3_600_000),
-		rand(100) - 50, rand(50),
+		0,
+		-rand(3_600_000),
+		rand(100) - 50,
+		rand(100) - 50,
+		rand(50),
+		rand(50),
 		$late ? rand(3_600_000) : -rand(1000));
 
 	return unless $self->{has}{clock_shift};
@@ -158,7 +163,7 @@ sub end
 	{
 		$session->run("PREPARE TRANSACTION '$name'");
 		$tx->{prepared} = 1;
-		think(15);
+		think(10);
 		($commit, $rollback) = ("COMMIT PREPARED '$name'", "ROLLBACK PREPARED '$name'");
 	}
 	$tx->{out} = chance($aborted) ? 'rollback' : 'commit';
@@ -178,17 +183,19 @@ sub write_once
 
 	$tx->{kind} = 'writer';
 	$tx->{iso} = one_of(($isolation[0]) x 8, @isolation[ 1, 2 ]);
-	shift_clock($self, $tx, '') if chance(0.2);
+	shift_clock($self, $tx, '') if chance(0.3);
 	$self->{session}->run("BEGIN ISOLATION LEVEL $tx->{iso}");
+	my $f;
 	for (1 .. one_of(1, 1, 2, 4))
 	{
-		my $insert = sub {
-			insert($self, $tx, one_of(qw(a a a a b b b b c c c h)), 1 + int rand 3);
-		};
+		my $insert = sub { insert($self, $tx, $f, 1 + int rand 3) };
 
-		if (chance(0.2))
+		# often the same one again, which matters where the first was undone
+		$f = one_of(qw(a a a a b b b b c c c h)) if !defined $f || chance(0.5);
+		if (chance(0.3))
 		{
 			in_savepoint($self, $tx, 0.6, $insert);
+
 		}
 		else
 		{
@@ -197,7 +204,7 @@ sub write_once
 		think(8) if chance(0.3);
 		shift_clock($self, $tx, 'LOCAL') if chance(0.05);
 	}
-	think(80) if chance(0.02);
+	think(60) if chance(0.02);
 	end($self, $tx, 0.12, 0.06);
 	return;
 }
@@ -218,7 +225,7 @@ sub filter_for
 
 		return ({ payload => $payload }, "payload = '$payload'");
 	}
-	if ($kind < 0.9)
+	if ($kind < 0.75)
 	{
 		my %ids = map { id_of($f) => 1 } 1 .. 1 + int rand($f eq 'h' ? 3 : 40);
 		my @ids = sort keys %ids;
@@ -336,8 +343,8 @@ sub delete_once
 	$tx->{kind} = 'deleter';
 	$tx->{pid} = $self->{pid};
 	$tx->{iso} = one_of(($isolation[0]) x 7, ($isolation[1]) x 2, $isolation[2]);
-	think(50);
-	shift_clock($self, $tx, '') if chance(0.2);
+	think(20);
+	shift_clock($self, $tx, '') if chance(0.3);
 	$session->run("BEGIN ISOLATION LEVEL $tx->{iso}");
 	if (chance(0.1))
 	{
@@ -379,7 +386,7 @@ sub delete_once
 			$delete->();
 		}
 		insert($self, $tx, one_of(qw(a b c)), 1) if chance(0.15);
-		think(10) if chance(0.3);
+		think(5) if chance(0.2);
 	}
 	end($self, $tx, 0.1, 0.03);
 	return;
