@@ -358,8 +358,15 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.metaxy_stamp() IS
 	'trigger of feature tables: stamps each row by the clock, and tells deletes that somebody writes';
 
+CREATE FUNCTION @extschema@.metaxy_write_active()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'metaxy_write_active'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.metaxy_write_active() IS
+	'triggers of the views of active samples: INSERT appends rows, UPDATE new versions, DELETE tombstones';
+
 --
--- The views are for reading
+-- The other views are for reading
 --
 
 CREATE FUNCTION @extschema@.metaxy_read_only()
@@ -367,7 +374,7 @@ RETURNS trigger
 AS 'MODULE_PATHNAME', 'metaxy_read_only'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.metaxy_read_only() IS
-	'trigger of the views: refuses to change rows through them';
+	'trigger of the views of latest and of deleted samples: refuses to change rows through them';
 
 --
 -- Dropped tables and views leave the registry

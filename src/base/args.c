@@ -126,6 +126,21 @@ mx_names_member(List *names, const char *name)
 }
 
 /*
+ * Appends those names that are not in the list yet.
+ */
+void
+mx_add_names(List **names, List *more)
+{
+	ListCell   *lc;
+
+	foreach(lc, more)
+	{
+		if (!mx_names_member(*names, lfirst(lc)))
+			*names = lappend(*names, lfirst(lc));
+	}
+}
+
+/*
  * Have two lists of different names the same ones, in whatever order?
  */
 bool

@@ -55,6 +55,7 @@ extern Datum mx_names_array(List *names);
 extern int	mx_choice(const char *value, const char *name,
 					  const char *const *choices);
 extern bool mx_names_member(List *names, const char *name);
+extern void mx_add_names(List **names, List *more);
 extern bool mx_same_names(List *a, List *b);
 
 /* in own.c: the extension's own schema and tables */

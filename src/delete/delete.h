@@ -29,6 +29,8 @@ typedef enum MxCascade
 /* the arguments, checked as far as they can be without the registry */
 typedef struct MxRequest
 {
+	const char *kind;			/* as the ledger has it */
+	const char *command;		/* of kind "view": which one, else NULL */
 	List	   *features;		/* of char * */
 	List	   *filters;		/* of MxFilter * */
 	bool		soft;
@@ -204,6 +206,8 @@ extern void mx_counter_init(MxCounter *counter, const MxDelete *delete,
 							MxStep *step, int ncolumns);
 extern bool mx_count_row(TupleTableSlot *slot, void *arg);
 extern bool mx_seen_row(TupleTableSlot *slot, void *arg);
+extern void mx_append_datum(StringInfo bytes, TupleTableSlot *slot,
+							int number);
 
 /* in history.c */
 extern void mx_find_history(MxDelete *delete);

@@ -24,12 +24,10 @@ static void find_doomed(MxDelete *delete, MxStep *step);
 static void refuse_null(const MxCounter *counter, const char *column);
 static uint64 hash_row(MxCounter *counter, TupleTableSlot *slot,
 					   TimestampTz recency, bool tombstone);
-static void append_datum(StringInfo bytes, TupleTableSlot *slot, int number);
 static List *carried_columns(const MxDelete *delete, const MxStep *step,
 							 bool whole_rows);
 static List *join_columns(const MxRegistry *registry, int edge,
 						  bool feature_side);
-static void add_names(List **names, List *more);
 
 /*
  * Finds the doomed samples of all steps, and counts the stale ones.
@@ -205,18 +203,18 @@ hash_row(MxCounter *counter, TupleTableSlot *slot, TimestampTz recency,
 
 	resetStringInfo(bytes);
 	for (int i = 1; i <= counter->nids; i++)
-		append_datum(bytes, slot, i);
+		mx_append_datum(bytes, slot, i);
 	appendBinaryStringInfo(bytes, (char *) &recency, sizeof(recency));
 	appendStringInfoChar(bytes, tombstone ? 1 : 0);
-	append_datum(bytes, slot, writer);
+	mx_append_datum(bytes, slot, writer);
 	return hash_bytes_extended((unsigned char *) bytes->data, bytes->len, 0);
 }
 
 /*
  * The bytes of a value, toasted or not, with their number before them.
  */
-static void
-append_datum(StringInfo bytes, TupleTableSlot *slot, int number)
+void
+mx_append_datum(StringInfo bytes, TupleTableSlot *slot, int number)
 {
 	Form_pg_attribute attribute = TupleDescAttr(slot->tts_tupleDescriptor,
 												number - 1);
@@ -265,13 +263,13 @@ carried_columns(const MxDelete *delete, const MxStep *step, bool whole_rows)
 		return names;
 	if (whole_rows)
 	{
-		add_names(&names, mx_table_columns(feature->relid));
+		mx_add_names(&names, mx_table_columns(feature->relid));
 		return names;
 	}
 	for (int i = graph->in_start[node]; i < graph->in_start[node + 1]; i++)
-		add_names(&names, join_columns(registry, graph->in_edge[i], true));
+		mx_add_names(&names, join_columns(registry, graph->in_edge[i], true));
 	for (int i = graph->out_start[node]; i < graph->out_start[node + 1]; i++)
-		add_names(&names, join_columns(registry, graph->out_edge[i], false));
+		mx_add_names(&names, join_columns(registry, graph->out_edge[i], false));
 	return names;
 }
 
@@ -293,16 +291,4 @@ join_columns(const MxRegistry *registry, int edge, bool feature_side)
 	mx_join_columns(feature, upstream, dependency,
 					&feature_columns, &upstream_columns);
 	return feature_side ? feature_columns : upstream_columns;
-}
-
-static void
-add_names(List **names, List *more)
-{
-	ListCell   *lc;
-
-	foreach(lc, more)
-	{
-		if (!mx_names_member(*names, lfirst(lc)))
-			*names = lappend(*names, lfirst(lc));
-	}
 }

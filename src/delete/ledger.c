@@ -73,7 +73,8 @@ mx_ledger_write(MxDelete *delete)
 	append_text(query, ", ", application_name ? application_name : "");
 	append_value(query, ", ", INT8OID, Int64GetDatum(samples));
 	append_value(query, ", ", INT8OID, Int64GetDatum(rows));
-	appendStringInfoString(sql, ", 'delete', pg_catalog.pg_current_xact_id(), ");
+	append_text(query, ", ", request->kind);
+	appendStringInfoString(sql, ", pg_catalog.pg_current_xact_id(), ");
 	append_options(query, request);
 	appendStringInfoString(sql, ") RETURNING id");
 
@@ -124,6 +125,12 @@ append_options(MxQuery *query, const MxRequest *request)
 
 	appendStringInfoString(sql, "pg_catalog.jsonb_strip_nulls("
 						   "pg_catalog.jsonb_build_object(");
+	if (request->command != NULL)
+	{
+		append_text(query, "'command', ", request->command);
+		appendStringInfoString(sql, "))");
+		return;
+	}
 	append_value(query, "'with_feature_history', ", BOOLOID,
 				 BoolGetDatum(request->feature_history));
 	append_value(query, ", 'with_sample_history', ", BOOLOID,

@@ -41,7 +41,7 @@ mx_look(MxDelete *delete)
 		return;
 	}
 
-	mx_turn_begin(delete->turn, mx_step_tables(delete), NULL);
+	mx_turn_begin(delete->turn, mx_step_tables(delete), NULL, 0);
 	look_in_turn(delete);
 	while (delete->request->soft &&
 		   newest_doomed(delete) >= delete->turn->stamp)

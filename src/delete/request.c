@@ -52,6 +52,7 @@ mx_delete_request(FunctionCallInfo fcinfo)
 {
 	MxRequest  *request = palloc0(sizeof(MxRequest));
 
+	request->kind = "delete";
 	read_features(fcinfo, request);
 	request->soft = mx_arg_bool(fcinfo, ARG_SOFT, "soft");
 	request->cascade = mx_choice(mx_arg_text(fcinfo, ARG_CASCADE, "cascade"),

@@ -68,11 +68,9 @@ mx_grants_save(const char *key, const char *view, Oid viewid)
 
 /*
  * Grants on a new view what the feature remembers of it; if it remembers
- * nothing, SELECT to everybody, and rights on the table decide.  Roles and
- * columns that are gone are passed over.  To be called as the view's owner.
- *
- * Nothing but SELECT: the server would carry a DELETE or an UPDATE of the view
- * out on the table itself.
+ * nothing, everybody may read it, and write to that of active samples: rights
+ * on the table decide.  Roles and columns that are gone are passed over.  To
+ * be called as the view's owner.
  */
 void
 mx_grants_restore(const char *key, const char *view, Oid viewid, Oid owner)
@@ -95,7 +93,9 @@ mx_grants_restore(const char *key, const char *view, Oid viewid, Oid owner)
 	rows = SPI_tuptable;
 	if (nrows == 0)
 	{
-		mx_utility("GRANT SELECT ON %s TO PUBLIC", mx_relation_name(viewid));
+		mx_utility("GRANT SELECT%s ON %s TO PUBLIC",
+				   strcmp(view, "active_view") == 0 ?
+				   ", INSERT, UPDATE, DELETE" : "", mx_relation_name(viewid));
 		return;
 	}
 

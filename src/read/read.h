@@ -67,8 +67,8 @@ extern bool mx_view_is_ours(Oid view, const MxFeature *feature,
 							MxLatest which);
 extern bool mx_view_bind(Oid view);
 
-/* in read_only.c */
-extern bool mx_view_guard(Oid view);
+/* in view_triggers.c */
+extern bool mx_view_guard(Oid view, MxLatest which);
 
 /* in grants.c: "view" is the column of metaxy_feature that names the view */
 extern void mx_grants_save(const char *key, const char *view, Oid viewid);

@@ -217,7 +217,7 @@ mx_views_create(const MxFeature *feature)
 			mx_grants_restore(feature->key, kinds[i].column, views[i], owner);
 		}
 		changed |= mx_view_bind(views[i]);
-		changed |= mx_view_guard(views[i]);
+		changed |= mx_view_guard(views[i], kinds[i].which);
 	}
 
 	SetUserIdAndSecContext(save_user, save_context);

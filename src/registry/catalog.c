@@ -220,6 +220,23 @@ mx_feature_of_table(Oid relid)
 }
 
 /*
+ * The feature whose active samples a view shows; NULL if there is none.
+ */
+MxFeature *
+mx_feature_of_view(Oid view)
+{
+	MxQuery    *query = mx_query_new();
+	int			n = mx_query_value(query, REGCLASSOID, ObjectIdGetDatum(view),
+								   false);
+
+	appendStringInfo(mx_query_sql(query),
+					 "SELECT " FEATURE_COLUMNS " FROM %s." MX_TABLE_FEATURE
+					 " WHERE active_view OPERATOR(pg_catalog.=) $%d",
+					 mx_schema(), n);
+	return load_one(query);
+}
+
+/*
  * One feature by its key: 42704 if there is none.
  */
 MxFeature *

@@ -70,6 +70,7 @@ extern MxRegistry *mx_registry_load(void);
 extern bool mx_registry_same(const MxRegistry *a, const MxRegistry *b);
 extern MxFeature *mx_feature_load(const char *key);
 extern MxFeature *mx_feature_of_table(Oid relid);
+extern MxFeature *mx_feature_of_view(Oid view);
 extern const char **mx_registry_names(const MxRegistry *registry);
 extern int	mx_registry_find(const MxRegistry *registry, const char *key);
 extern int	mx_registry_require(const MxRegistry *registry, const char *key);

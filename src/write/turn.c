@@ -32,14 +32,14 @@ static void look_now(MxTurn *turn);
  *
  * "tables" are the features' tables, on which the caller has the locks that
  * DML takes, so that no change of theirs slips in while it waits.  "before" is
- * the snapshot that the operation is to start from, or NULL: it must be older
- * than the stamp.  lock_timeout bounds the wait for each writer.
+ * the snapshot that the operation is to start from, or NULL; "stamp" one that
+ * it has been given since, or 0.  lock_timeout bounds the wait for each writer.
  *
  * A writer with a stamp below ours and a row that "before" does not show must
  * have read the clock before we raised it, so it holds its lock now.
  */
 void
-mx_turn_begin(MxTurn *turn, List *tables, Snapshot before)
+mx_turn_begin(MxTurn *turn, List *tables, Snapshot before, TimestampTz stamp)
 {
 	CommandCounterIncrement();
 	turn->clock = mx_clock();
@@ -50,7 +50,8 @@ mx_turn_begin(MxTurn *turn, List *tables, Snapshot before)
 			GetLatestSnapshot();
 	turn->before = RegisterSnapshot(before);
 	turn->now = NULL;
-	turn->stamp = mx_writer_raise(DT_NOBEGIN, turn->clock);
+	turn->stamp = stamp != 0 ? stamp :
+		mx_writer_raise(DT_NOBEGIN, turn->clock);
 	wait_for_writers(turn);
 	lock_features(turn);
 	look_now(turn);

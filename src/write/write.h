@@ -82,7 +82,8 @@ typedef struct MxTurn
 	Snapshot	now;			/* what is there now that writers have ended */
 } MxTurn;
 
-extern void mx_turn_begin(MxTurn *turn, List *tables, Snapshot before);
+extern void mx_turn_begin(MxTurn *turn, List *tables, Snapshot before,
+						  TimestampTz stamp);
 extern void mx_turn_again(MxTurn *turn, TimestampTz target);
 extern bool mx_turn_saw(const MxTurn *turn, TransactionId writer);
 extern void mx_turn_end(MxTurn *turn);
