@@ -373,6 +373,17 @@ my @faultless = (
 		add($_[0], 21, 'b', 's5', 26, 32, 1007);
 	},
 	'a row in flight that is not the latest' => sub { add($_[0], 20, 'b', 's1', 11, 32, 1001) },
+	'a view, within a snapshot that does not show the row' => sub {
+		my $op = add_delete($_[0], $_[1], 90, 1090);
+
+		$op->{counts}{a} = 0;
+		$op->{stamps} = {};
+		delete $op->{id};
+		$op->{via} = 'view';
+		pop @{ $_[0]{ledger} };
+		$_[0]{log}[-1]{iso} = 'serializable';
+		$_[0]{log}[-1]{b0} = 15;
+	},
 	'expected errors' => sub {
 		push @{ $_[0]{log} },
 		  map { { out => 'error', iso => 'serializable', sqlstate => '40001', kind => $_ } }

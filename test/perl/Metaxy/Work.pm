@@ -353,6 +353,7 @@ sub delete_once
 	think(20);
 	shift_clock($self, $tx, '') if chance(0.3);
 	$session->run("BEGIN ISOLATION LEVEL $tx->{iso}");
+	$tx->{b0} = $session->{t0};
 	if (chance(0.1))
 	{
 		$tx->{lock_timeout} = 1;
@@ -439,7 +440,10 @@ sub disturb_once
 				["VACUUM (FREEZE) $any"],
 				["CREATE INDEX CONCURRENTLY noise ON $leaf (wid)", 'DROP INDEX CONCURRENTLY noise'],
 				["REINDEX TABLE CONCURRENTLY $leaf"],
-				["ALTER TABLE $plain ADD COLUMN IF NOT EXISTS noise integer"],
+				[
+					"ALTER TABLE $plain ADD COLUMN IF NOT EXISTS noise integer",
+					"ALTER TABLE $plain DROP COLUMN noise"
+				],
 				["ALTER TABLE $plain DROP COLUMN IF EXISTS noise"])
 		})
 	{
