@@ -437,6 +437,7 @@ ok(!%{$found}, 'no law was broken');
 my @least = (
 	'rows written' => 500,
 	'rows written and undone' => 10,
+	'transactions that went on after losing rows' => 20,
 	'transactions that passed a waiting delete' => 20,
 	'deletes' => 50,
 	'deletes of several features' => 5,

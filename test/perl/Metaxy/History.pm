@@ -327,6 +327,8 @@ sub count_meetings
 		$counts->{'deletes by a view'}++ if $op->{via} eq 'view';
 	}
 	$counts->{'transactions prepared'} = grep { $_->{prepared} } @{ $self->{log} };
+	$counts->{'transactions that went on after losing rows'} =
+	  grep { $_->{out} eq 'commit' && lost_and_wrote(@{ $_->{rows} }) } @{ $self->{log} };
 	$counts->{'transactions with a wrong clock'} = grep { $_->{shifted} } @{ $self->{log} };
 	$counts->{'rows written'} = keys %{ $self->{written} };
 	$counts->{'rows written and undone'} =
@@ -334,6 +336,19 @@ sub count_meetings
 	$counts->{'rows put in place of another by a view'} =
 	  grep { defined $_->{prev} } values %{ $self->{written} };
 	return;
+}
+
+# Was a row undone, before another one of the same feature was written?
+sub lost_and_wrote
+{
+	my %lost;
+
+	for my $row (@_)
+	{
+		return 1 if $row->{ok} && $lost{ $row->{f} };
+		$lost{ $row->{f} } = 1 unless $row->{ok};
+	}
+	return 0;
 }
 
 # Index of the first entry that has that key at that time or later

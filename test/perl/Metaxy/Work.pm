@@ -191,7 +191,7 @@ sub write_once
 	my $lost = $long && chance(0.5);
 	my $f;
 
-	for my $i (1 .. $long ? 2 : one_of(1, 1, 2, 4))
+	for my $i (1 .. ($long ? 2 : one_of(1, 1, 2, 4)))
 	{
 		my $insert = sub { insert($self, $tx, $f, 1 + int rand 3) };
 
