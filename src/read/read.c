@@ -166,14 +166,14 @@ read_as_of(FunctionCallInfo fcinfo, ReadRequest *request)
 }
 
 /*
- * The latest time that rows can have been dated: the later of the wall clock
- * and the extension's clock.  Where rows are dated ahead of the wall clock,
- * the extension's clock counts too.
+ * The latest time that rows can have been dated.
  */
 static TimestampTz
 latest_instant(void)
 {
-	return GetCurrentTimestamp();
+	TimestampTz clock = mx_clock_read(mx_clock());
+
+	return Max(mx_wall_clock(), clock);
 }
 
 /*

@@ -44,7 +44,7 @@ extern const MxTarget *mx_target(Oid relid);
  */
 typedef struct MxWriter
 {
-	Oid			table;			/* key */
+	Oid			table;			/* the feature's */
 	SubTransactionId locked_in; /* InvalidSubTransactionId: not locked */
 } MxWriter;
 

@@ -21,17 +21,13 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "write/write.h"
 
-/* how many features a transaction commonly writes to */
-#define FEW_WRITERS	16
-
-static HTAB *writers = NULL;	/* of MxWriter, by table */
+static List *writers = NIL;		/* of MxWriter * */
 static TimestampTz last_stamp = DT_NOBEGIN; /* greatest given or kept */
 static TimestampTz seen_clock = DT_NOBEGIN; /* as it was read last */
 static CommandId seen_at = InvalidCommandId;	/* in which command */
@@ -62,23 +58,22 @@ mx_writer_init(void)
 MxWriter *
 mx_writer(Oid table)
 {
+	MemoryContext save;
 	MxWriter   *writer;
-	bool		found;
+	ListCell   *lc;
 
-	if (writers == NULL)
+	foreach(lc, writers)
 	{
-		HASHCTL		control = {
-			.keysize = sizeof(Oid),
-			.entrysize = sizeof(MxWriter),
-			.hcxt = TopTransactionContext
-		};
-
-		writers = hash_create("metaxy writers", FEW_WRITERS, &control,
-							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		writer = lfirst(lc);
+		if (writer->table == table)
+			return writer;
 	}
-	writer = hash_search(writers, &table, HASH_ENTER, &found);
-	if (!found)
-		writer->locked_in = InvalidSubTransactionId;
+	save = MemoryContextSwitchTo(TopTransactionContext);
+	writer = palloc(sizeof(MxWriter));
+	writer->table = table;
+	writer->locked_in = InvalidSubTransactionId;
+	writers = lappend(writers, writer);
+	MemoryContextSwitchTo(save);
 	return writer;
 }
 
@@ -196,15 +191,14 @@ static void
 at_subtransaction_event(SubXactEvent event, SubTransactionId subid,
 						SubTransactionId parent, void *arg)
 {
-	HASH_SEQ_STATUS scan;
-	MxWriter   *writer;
+	ListCell   *lc;
 
-	if (writers == NULL ||
-		(event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB))
+	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
 		return;
-	hash_seq_init(&scan, writers);
-	while ((writer = hash_seq_search(&scan)) != NULL)
+	foreach(lc, writers)
 	{
+		MxWriter   *writer = lfirst(lc);
+
 		if (writer->locked_in == subid)
 			writer->locked_in = event == SUBXACT_EVENT_COMMIT_SUB ?
 				parent : InvalidSubTransactionId;
@@ -214,8 +208,8 @@ at_subtransaction_event(SubXactEvent event, SubTransactionId subid,
 static void
 forget_all(void)
 {
-	/* the table goes with the transaction's memory */
-	writers = NULL;
+	/* the list goes with the transaction's memory */
+	writers = NIL;
 	last_stamp = seen_clock = DT_NOBEGIN;
 	seen_at = InvalidCommandId;
 	raise_at_end = InvalidOid;
