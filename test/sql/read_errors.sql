@@ -94,7 +94,7 @@ SELECT * FROM metaxy_read(NULL::video, with_feature_history => NULL); -- error
 \echo :SQLSTATE
 SELECT * FROM metaxy_read(NULL::video, with_sample_history => NULL); -- error
 \echo :SQLSTATE
-SELECT * FROM metaxy_read(NULL::video, as_of => clock_timestamp() + interval '1 minute'); -- error
+SELECT * FROM metaxy_read(NULL::video, as_of => clock_timestamp() + interval '1 hour'); -- error
 \echo :SQLSTATE
 SELECT * FROM metaxy_read(NULL::video, as_of => 'infinity');		-- error
 \echo :SQLSTATE
