@@ -53,7 +53,7 @@ SELECT video_id, n, metaxy_feature_version AS version, what(metaxy_created_at, :
   FROM video ORDER BY ctid;
 -- what is filled in is one time
 SELECT video_id FROM video
- WHERE metaxy_updated_at > :'since' AND metaxy_created_at > :'since'
+ WHERE what(metaxy_created_at, :'since') = 'stamped'
    AND metaxy_created_at <> coalesce(metaxy_deleted_at, metaxy_updated_at);
 SELECT video_id FROM video_deleted ORDER BY 1;
 

@@ -305,7 +305,7 @@ DROP TABLE given;
 CREATE TEMP TABLE given AS SELECT *, CASE WHEN n % 2 = 0 THEN 'note ' || n END AS note,
 	CASE WHEN n % 3 = 0 THEN 'a' WHEN n % 3 = 1 THEN 'b' WHEN n > 8 THEN 'c' END AS region FROM stamps;
 SELECT * FROM write_all('parts', 'given');
-SELECT tableoid::regclass AS partition, count(*) FROM parts GROUP BY 1 ORDER BY 1::text COLLATE "C";
+SELECT tableoid::regclass AS partition, count(*) FROM parts GROUP BY tableoid ORDER BY tableoid::regclass::text COLLATE "C";
 -- directly into a partition of any level
 DELETE FROM given WHERE region <> 'b' OR region IS NULL;
 SELECT * FROM write_all('parts_b', 'given');
