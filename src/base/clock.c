@@ -40,6 +40,7 @@ static Form_pg_sequence_data lock_page(Relation rel, Buffer *buffer, int mode,
 static void write_page(Relation rel, Buffer buffer, HeapTuple tuple,
 					   int64 value);
 static void log_page(Relation rel, Buffer buffer, HeapTuple tuple);
+static CommandId log_mark(Buffer buffer);
 
 /*
  * The wall clock.  metaxy.clock_shift lets tests see it go wrong.
@@ -138,6 +139,11 @@ lock_page(Relation rel, Buffer *buffer, int mode, HeapTupleData *tuple)
  * The page is marked dirty before the redo pointer is looked at.  So a
  * checkpoint that begins after that look writes the page, and one that began
  * before it makes us write WAL anew: either way no value is lost.
+ *
+ * Nor must there be a later record of the page than our own, one of the page
+ * as it was, with a log_cnt that it does not live up to: CREATE DATABASE
+ * writes such a one of each page that it copies from its template.  So the row
+ * keeps a mark of our record, where nothing else looks.
  */
 static void
 write_page(Relation rel, Buffer buffer, HeapTuple tuple, int64 value)
@@ -149,6 +155,7 @@ write_page(Relation rel, Buffer buffer, HeapTuple tuple, int64 value)
 	MarkBufferDirty(buffer);
 	form->is_called = true;
 	if (value > logged ||
+		HeapTupleHeaderGetRawCommandId(tuple->t_data) != log_mark(buffer) ||
 		PageGetLSN(BufferGetPage(buffer)) <= GetRedoRecPtr())
 	{
 		logged = value + LOGGED_AHEAD;
@@ -178,4 +185,14 @@ log_page(Relation rel, Buffer buffer, HeapTuple tuple)
 	XLogRegisterData((char *) tuple->t_data, tuple->t_len);
 	lsn = XLogInsert(RM_SEQ_ID, XLOG_SEQ_LOG);
 	PageSetLSN(BufferGetPage(buffer), lsn);
+	HeapTupleHeaderSetCmin(tuple->t_data, log_mark(buffer));
+}
+
+/*
+ * The last record of the page, as much of it as a row can keep.
+ */
+static CommandId
+log_mark(Buffer buffer)
+{
+	return (CommandId) PageGetLSN(BufferGetPage(buffer));
 }
