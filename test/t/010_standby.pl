@@ -211,7 +211,7 @@ is( $standby->safe_psql(
 	'after a promotion it deletes');
 is( $standby->safe_psql('postgres',
 		"SELECT max(id) > $before, count(*) FROM metaxy_deletion"),
-	't|3', 'with an id of its own');
+	't|7', 'with an id of its own');
 
 $standby->stop;
 done_testing();
