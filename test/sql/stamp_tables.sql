@@ -379,6 +379,14 @@ SELECT metaxy_register('t', 'parts', '{n}', 'v2');
 INSERT INTO attached (n, region) VALUES (99, 'd') RETURNING metaxy_feature_version;
 INSERT INTO parts_b1 (n, region) VALUES (2, 'b') RETURNING metaxy_feature_version;
 
+-- one of several levels is detached, with what lies beneath, and comes back
+ALTER TABLE parts DETACH PARTITION parts_b;
+INSERT INTO parts_b1 (n, region, metaxy_created_at, metaxy_updated_at, metaxy_feature_version) VALUES (4, 'b', '2001-02-03 UTC', '2001-02-03 UTC', 'v9')
+	RETURNING metaxy_feature_version, metaxy_updated_at = '2001-02-03 UTC' AS as_given;
+SELECT * FROM triggers WHERE relation::text LIKE 'parts\_b%';
+ALTER TABLE parts ATTACH PARTITION parts_b FOR VALUES IN ('b');
+INSERT INTO parts_b1 (n, region) VALUES (4, 'b') RETURNING metaxy_feature_version;
+
 -- a partition's trigger alone, disabled or enabled for less: registered again,
 -- it is as it must be, and the clock above what came in
 SELECT clock() AS since \gset
@@ -396,6 +404,18 @@ COMMIT;
 -- unregistered, none is left
 SELECT metaxy_unregister('t');
 SELECT * FROM triggers;
+
+-- The version may say which partition a row belongs to: it must be given then,
+-- or the partition be named
+CREATE TABLE versions (n int, metaxy_feature_version text, metaxy_created_at timestamptz, metaxy_updated_at timestamptz) PARTITION BY LIST (metaxy_feature_version);
+CREATE TABLE versions_1 PARTITION OF versions FOR VALUES IN ('v1');
+CREATE TABLE versions_z PARTITION OF versions DEFAULT;
+SELECT metaxy_register('t', 'versions', '{n}', 'v1');
+INSERT INTO versions VALUES (1, 'v1'), (2, 'v2') RETURNING tableoid::regclass, metaxy_updated_at = metaxy_created_at AS stamped;
+INSERT INTO versions_1 VALUES (3) RETURNING metaxy_feature_version;
+INSERT INTO versions VALUES (4); -- error
+SELECT n FROM versions_active ORDER BY n;
+SELECT metaxy_unregister('t');
 
 RESET ROLE;
 -- leaves the extension as it found it
