@@ -17,7 +17,6 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
-#include "access/xlog.h"
 #include "access/xloginsert.h"
 #include "catalog/pg_class.h"
 #include "commands/sequence.h"
@@ -28,18 +27,10 @@
 
 #include "base/base.h"
 
-/*
- * WAL tells of values so far ahead, and is not written again before they are
- * reached.  So a crash or a promotion moves the clock forward by this much at
- * most, and never back.
- */
-#define LOGGED_AHEAD	USECS_PER_SEC
-
 static Form_pg_sequence_data lock_page(Relation rel, Buffer *buffer, int mode,
 									   HeapTupleData *tuple);
 static void write_page(Relation rel, Buffer buffer, HeapTuple tuple,
 					   int64 value);
-static void log_page(Relation rel, Buffer buffer, HeapTuple tuple);
 
 /*
  * The wall clock.  metaxy.clock_shift lets tests see it go wrong.
@@ -65,8 +56,7 @@ mx_too_late(TimestampTz recency)
 }
 
 /*
- * The clock's time.  Works on a standby, where it may be a little ahead of the
- * primary's.
+ * The clock's time.  Works on a standby.
  */
 TimestampTz
 mx_clock_read(Oid clock)
@@ -132,50 +122,33 @@ lock_page(Relation rel, Buffer *buffer, int mode, HeapTupleData *tuple)
 }
 
 /*
- * Sets the clock.  As nextval() does, the row's log_cnt says how far WAL is
- * ahead of it.
- *
- * The page is marked dirty before the redo pointer is looked at.  So a
- * checkpoint that begins after that look writes the page, and one that began
- * before it makes us write WAL anew: either way no value is lost.
+ * Sets the clock, and tells WAL each time: so it is never behind what was
+ * committed, after a crash, a promotion or a copy of the database.  The record
+ * is that of nextval(), which saves most of them by telling of values ahead;
+ * that is not worth its pitfalls here, beside the record of the row itself.
  */
 static void
 write_page(Relation rel, Buffer buffer, HeapTuple tuple, int64 value)
 {
 	Form_pg_sequence_data form = (Form_pg_sequence_data) GETSTRUCT(tuple);
-	int64		logged = form->last_value + form->log_cnt;
 
 	START_CRIT_SECTION();
 	MarkBufferDirty(buffer);
-	form->is_called = true;
-	if (value > logged ||
-		PageGetLSN(BufferGetPage(buffer)) <= GetRedoRecPtr())
-	{
-		logged = value + LOGGED_AHEAD;
-		form->last_value = logged;
-		form->log_cnt = 0;
-		if (RelationNeedsWAL(rel))
-			log_page(rel, buffer, tuple);
-	}
 	form->last_value = value;
-	form->log_cnt = logged - value;
+	form->is_called = true;
+	form->log_cnt = 0;
+	if (RelationNeedsWAL(rel))
+	{
+		xl_seq_rec	record;
+		XLogRecPtr	lsn;
+
+		XLogBeginInsert();
+		XLogRegisterBuffer(0, buffer, REGBUF_WILL_INIT);
+		record.mx_xl_locator = mx_locator(rel);
+		XLogRegisterData((char *) &record, sizeof(xl_seq_rec));
+		XLogRegisterData((char *) tuple->t_data, tuple->t_len);
+		lsn = XLogInsert(RM_SEQ_ID, XLOG_SEQ_LOG);
+		PageSetLSN(BufferGetPage(buffer), lsn);
+	}
 	END_CRIT_SECTION();
-}
-
-/*
- * The same record as that of nextval().
- */
-static void
-log_page(Relation rel, Buffer buffer, HeapTuple tuple)
-{
-	xl_seq_rec	record;
-	XLogRecPtr	lsn;
-
-	XLogBeginInsert();
-	XLogRegisterBuffer(0, buffer, REGBUF_WILL_INIT);
-	record.mx_xl_locator = mx_locator(rel);
-	XLogRegisterData((char *) &record, sizeof(xl_seq_rec));
-	XLogRegisterData((char *) tuple->t_data, tuple->t_len);
-	lsn = XLogInsert(RM_SEQ_ID, XLOG_SEQ_LOG);
-	PageSetLSN(BufferGetPage(buffer), lsn);
 }

@@ -12,6 +12,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/heap.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -332,7 +333,8 @@ check_change(const MxFeature *old, const MxRegistration *registration)
  *
  * The rows are read only where the table is to mean something new, or lacks
  * something: those of a table that is known and complete have been looked at,
- * and NOT NULL and the trigger keep them so.
+ * and NOT NULL and the trigger keep them so.  But partitions can be attached
+ * with rows that the clock does not know of.
  */
 static bool
 take_table(const MxRegistration *registration, const MxFeature *old,
@@ -347,7 +349,8 @@ take_table(const MxRegistration *registration, const MxFeature *old,
 	mx_check_table(rel, registration);
 	if (feature->views)
 		mx_check_view_names(feature);
-	if (lock > AccessShareLock)
+	if (lock > AccessShareLock ||
+		rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		mx_check_rows(rel, registration);
 	table_close(rel, NoLock);
 	if (!known && old != NULL)

@@ -27,15 +27,15 @@
 
 #include "registry/registry.h"
 
-/* the required timestamps, by name */
+/* what recency is made of: the first that is not null */
 static const char *const stamps[] = {
-	MX_CREATED_AT, MX_UPDATED_AT, MX_DELETED_AT
+	MX_DELETED_AT, MX_UPDATED_AT
 };
 
 typedef struct RowCheck
 {
 	const MxRegistration *registration;
-	TimestampTz newest;			/* greatest stamp of all */
+	TimestampTz newest;			/* greatest recency of all */
 	int			ncolumns;		/* columns without nulls: ids first */
 	const char **columns;
 	int64	   *nulls;			/* nulls found in each of them */
@@ -45,8 +45,8 @@ typedef struct RowCheck
 } RowCheck;
 
 static void read_rows(Relation rel, RowCheck *check);
-static void look_at_stamps(TupleTableSlot *slot, const AttrNumber *attnums,
-						   RowCheck *check);
+static void look_at_recency(TupleTableSlot *slot, const AttrNumber *attnums,
+							RowCheck *check);
 static AttrNumber attnum_of(Relation rel, const char *name);
 
 /*
@@ -146,7 +146,7 @@ read_rows(Relation rel, RowCheck *check)
 			if (attnums[i] > 0 && slot_attisnull(slot, attnums[i]))
 				check->nulls[i]++;
 		}
-		look_at_stamps(slot, stamp_attnums, check);
+		look_at_recency(slot, stamp_attnums, check);
 	}
 
 	table_endscan(scan);
@@ -159,8 +159,8 @@ read_rows(Relation rel, RowCheck *check)
  * Remembers the row if it is dated too far ahead; "infinity" always is.
  */
 static void
-look_at_stamps(TupleTableSlot *slot, const AttrNumber *attnums,
-			   RowCheck *check)
+look_at_recency(TupleTableSlot *slot, const AttrNumber *attnums,
+				RowCheck *check)
 {
 	for (int i = 0; i < lengthof(stamps); i++)
 	{
@@ -170,15 +170,18 @@ look_at_stamps(TupleTableSlot *slot, const AttrNumber *attnums,
 		if (attnums[i] <= 0)
 			continue;
 		stamp = DatumGetTimestampTz(slot_getattr(slot, attnums[i], &isnull));
-		if (isnull || stamp <= check->newest)
+		if (isnull)
 			continue;
+		if (stamp <= check->newest)
+			return;
 		check->newest = stamp;
 		if (check->late_sample != NULL || !mx_too_late(stamp))
-			continue;
+			return;
 		check->late_sample =
 			mx_describe_sample(slot, check->registration->id_columns);
 		check->late_column = stamps[i];
 		check->late_stamp = stamp;
+		return;
 	}
 }
 

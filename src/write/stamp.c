@@ -15,9 +15,11 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "access/tupmacs.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -83,6 +85,7 @@ static HeapTuple change_row(TriggerData *trigger, const Stamper *stamper,
 static void check_other(Relation rel, const Trigger *trigger);
 static bool change_in_place(TriggerData *trigger, const Stamper *stamper,
 							const Field *fields);
+static bool has_own_stamp(Relation rel);
 
 /*
  * metaxy_stamp() returns trigger, BEFORE INSERT ... FOR EACH ROW
@@ -365,23 +368,60 @@ change_in_place(TriggerData *trigger, const Stamper *stamper,
 }
 
 /*
- * Is it this trigger?
+ * Is it this trigger?  The extension may share its schema with others.
  */
 bool
 mx_is_stamp_trigger(const Trigger *trigger)
 {
-	return strcmp(trigger->tgname, MX_STAMP_TRIGGER) == 0 &&
-		trigger->tgtype == (TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE |
-							TRIGGER_TYPE_INSERT) &&
+	char	   *function;
+
+	if (strcmp(trigger->tgname, MX_STAMP_TRIGGER) != 0 ||
+		trigger->tgtype != (TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE |
+							TRIGGER_TYPE_INSERT))
+		return false;
+	function = get_func_name(trigger->tgfoid);
+	return function != NULL && strcmp(function, "metaxy_stamp") == 0 &&
 		get_func_namespace(trigger->tgfoid) == mx_schema_oid();
 }
 
 /*
- * Has the table the trigger, as it must be?  It fires always: rows that are
- * replicated must raise the clock.
+ * Has the table the trigger, as it must be, and each partition of it?
+ *
+ * Looks at partitions without keeping a lock on them.
  */
 bool
 mx_has_stamp(Relation rel)
+{
+	List	   *relids;
+	ListCell   *lc;
+
+	if (!has_own_stamp(rel))
+		return false;
+	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		return true;
+
+	relids = find_all_inheritors(RelationGetRelid(rel), NoLock, NULL);
+	foreach(lc, relids)
+	{
+		Relation	child = try_relation_open(lfirst_oid(lc), AccessShareLock);
+		bool		found;
+
+		if (child == NULL)
+			continue;
+		found = child->rd_rel->relkind == RELKIND_FOREIGN_TABLE ||
+			has_own_stamp(child);
+		relation_close(child, AccessShareLock);
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * It fires always: rows that are replicated must raise the clock.
+ */
+static bool
+has_own_stamp(Relation rel)
 {
 	TriggerDesc *desc = rel->trigdesc;
 

@@ -316,12 +316,15 @@ UPDATE rows SET metaxy_created_at = now(), metaxy_updated_at = NULL;
 SELECT error($$SELECT metaxy_register('rows', 'rows', '{a,b}', 'v1')$$);
 UPDATE rows SET metaxy_updated_at = now(), metaxy_feature_version = NULL;
 SELECT error($$SELECT metaxy_register('rows', 'rows', '{a,b}', 'v1')$$);
-UPDATE rows SET metaxy_feature_version = 'v1', metaxy_created_at = 'infinity';
-SELECT error($$SELECT metaxy_register('rows', 'rows', '{a,b}', 'v1')$$);
-UPDATE rows SET metaxy_created_at = now(), metaxy_updated_at = '9999-12-31 00:00:00+00';
+UPDATE rows SET metaxy_feature_version = 'v1', metaxy_updated_at = '9999-12-31 00:00:00+00';
 SELECT error($$SELECT metaxy_register('rows', 'rows', '{a,b}', 'v1')$$);
 UPDATE rows SET metaxy_updated_at = now(), metaxy_deleted_at = 'infinity';
 SELECT error($$SELECT metaxy_register('rows', 'rows', '{b}', 'v1')$$);
+-- of a tombstone, only the time of the delete counts, as it does for the trigger
+BEGIN;
+UPDATE rows SET metaxy_created_at = 'infinity', metaxy_updated_at = 'infinity', metaxy_deleted_at = '2001-02-03 UTC';
+SELECT metaxy_register('rows', 'rows', '{b}', 'v1');
+ROLLBACK;
 -- also those of another version
 UPDATE rows SET metaxy_feature_version = 'v0';
 SELECT error($$SELECT metaxy_register('rows', 'rows', '{b}', 'v1')$$);

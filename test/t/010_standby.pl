@@ -36,6 +36,12 @@ $primary->safe_psql(
 	  FROM video, generate_series(1, 3) AS i;
 	INSERT INTO mean
 	SELECT '', video_id, 0, 'v1', now(), now() FROM video;
+	CREATE VIEW recencies AS
+	SELECT coalesce(metaxy_deleted_at, metaxy_updated_at) AS recency FROM video UNION ALL
+	SELECT coalesce(metaxy_deleted_at, metaxy_updated_at) FROM chunk UNION ALL
+	SELECT coalesce(metaxy_deleted_at, metaxy_updated_at) FROM mean;
+	CREATE FUNCTION clock() RETURNS timestamptz LANGUAGE sql AS
+	$$ SELECT timestamptz '2000-01-01 00:00:00 UTC' + last_value * interval '1 microsecond' FROM metaxy_clock $$;
 	SELECT metaxy_delete('video', 'size = 9', cascade => 'downstream')});
 
 $primary->backup('backup');
@@ -142,11 +148,69 @@ read_only($_)
 	q{SELECT metaxy_sync()});
 is($standby->safe_psql('postgres', $state), $before, 'nothing was written');
 
-# Promoted
+# ... by plain SQL too, which the server itself refuses
+for my $sql (
+	q{INSERT INTO video (video_id) VALUES ('v1')},
+	q{COPY video (video_id) FROM stdin},
+	q{SELECT nextval('metaxy_clock')})
+{
+	my ($ret, $stdout, $stderr) =
+	  $standby->psql('postgres', "\\set VERBOSITY sqlstate\n$sql");
+	like($stderr, qr/ERROR:\s+25006$/m, "25006: $sql");
+}
+
+# The clock comes with the rows
+
+my $ahead = q{SET metaxy.clock_shift = '1h';};
+my $behind = q{SET metaxy.clock_shift = '-1h';};
+my $last_values = '';
+for my $round (1 .. 3)
+{
+	# the first stamp is far ahead, the others follow it a microsecond apart:
+	# few of them have a record of WAL of their own
+	$primary->safe_psql(
+		'postgres', qq{
+		@{[ $round == 1 ? $ahead : $behind ]}
+		INSERT INTO video SELECT 'r' || i, 100, 'v1', now(), now() FROM generate_series(1, 50) AS i;
+		INSERT INTO chunk VALUES ('c', 'r1', 100);
+		SELECT metaxy_delete('video', 'video_id = ''r50''');
+		@{[ $round == 2 ? 'CHECKPOINT' : '' ]}});
+	$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
+	is( $standby->safe_psql(
+			'postgres', 'SELECT clock() >= max(recency) FROM recencies'),
+		't',
+		"on the standby the clock is not below any row, $round");
+}
+my $clock = $standby->safe_psql('postgres', 'SELECT clock()');
+is( $standby->safe_psql(
+		'postgres', qq{
+		$ahead
+		SELECT count(*) FROM metaxy_delete('video', 'true', cascade => 'downstream', dry_run => true);
+		SELECT clock()}),
+	"3\n$clock",
+	'what is read there does not raise it');
+
+# Promoted, with a wall clock that is hours behind: no stamp goes back
 
 $before = $standby->safe_psql('postgres', 'SELECT max(id) FROM metaxy_deletion');
+my $greatest = $primary->safe_psql('postgres', 'SELECT max(recency) FROM recencies');
 $primary->stop;
 $standby->promote;
+is( $standby->safe_psql(
+		'postgres', qq{
+		$behind
+		BEGIN;
+		INSERT INTO video (video_id, size) VALUES ('r1', 200), ('promoted', 1000)
+		RETURNING metaxy_updated_at > '$greatest';
+		COMMIT;
+		SELECT clock() >= max(recency) FROM recencies;
+		SELECT size FROM video_active WHERE video_id = 'r1';
+		SELECT samples FROM metaxy_delete('video', 'size IN (100, 200)');
+		SELECT count(*) FROM video_active WHERE size IN (100, 200);
+		INSERT INTO video (video_id, size) VALUES ('r1', 300);
+		SELECT size FROM video_active WHERE video_id = 'r1'}),
+	"t\nt\nt\n200\n49\n0\n300",
+	'after a promotion no stamp lies below those before');
 is( $standby->safe_psql(
 		'postgres',
 		q{SELECT feature, samples FROM metaxy_delete('video', 'size = 1', cascade => 'downstream')}),
@@ -154,7 +218,7 @@ is( $standby->safe_psql(
 	'after a promotion it deletes');
 is( $standby->safe_psql('postgres',
 		"SELECT max(id) > $before, count(*) FROM metaxy_deletion"),
-	't|3', 'with an id of its own');
+	't|7', 'with an id of its own');
 
 $standby->stop;
 done_testing();

@@ -1,7 +1,8 @@
 
 # pg_dump and pg_restore: the registry, the views and their grants, the ledger
-# and its ids come back as they were, in every format; of the schema alone an
-# empty registry, under which registering again finds all that is there.
+# and its ids, the clock and the triggers come back as they were, in every
+# format; of the schema alone an empty registry, under which rows pass through
+# as they are, until registering again finds all that is there.
 
 use strict;
 use warnings;
@@ -31,7 +32,7 @@ sub as_owner
 
 $node->safe_psql(
 	'postgres', q{
-	CREATE ROLE regress_metaxy_owner;
+	CREATE ROLE regress_metaxy_owner LOGIN;
 	CREATE ROLE regress_metaxy_reader;
 	CREATE DATABASE store;
 });
@@ -93,11 +94,23 @@ as_owner('store', $_)
 	   INSERT INTO "Video" SELECT 'v' || i, i, 'v2', now(), now() FROM generate_series(5, 7) AS i},
 	q{SELECT metaxy_delete('video', 'size = 5', max_samples => 1)});
 
+
+# Rows from a clock that is ahead of all that follow
+$node->safe_psql(
+	'store', q{
+	SET metaxy.clock_shift = '2min';
+	INSERT INTO "Odd ""1"" %s"."Video" SELECT 'late' || i, 0 FROM generate_series(1, 3) AS i;
+	SELECT "Metaxy %s".metaxy_delete('video', 'video_id = ''late1''');
+	INSERT INTO later.mean VALUES ('late', 0)});
+
 # All that must come back.
 
 my @views = map { my $t = $_; map { qq{"${t}_$_"} } qw(active latest deleted) }
   qw(Video chunk mean);
 my %questions = (
+	'clock' => 'SELECT last_value FROM metaxy_clock',
+	'triggers' => q{SELECT tgrelid::regclass, tgfoid::regproc, tgenabled FROM pg_trigger
+		WHERE tgname = 'zzzz_metaxy_stamp' ORDER BY tgrelid::regclass::text},
 	'features' => 'SELECT f FROM metaxy_feature AS f ORDER BY feature',
 	'versions' =>
 	  'SELECT v FROM metaxy_feature_version_log AS v ORDER BY feature, since',
@@ -121,6 +134,37 @@ my %questions = (
 			with_feature_history => true, dry_run => true)});
 my %answers = map { $_ => as_owner('store', $questions{$_}) } keys %questions;
 isnt($answers{$_}, '', "there are answers: $_") for sort keys %answers;
+like($answers{triggers}, qr/^(?:\S.*\|A\n?){6}$/, 'all triggers fire always');
+
+# The greatest recency of all tables
+my $greatest = join(' UNION ALL ',
+	map { qq{SELECT max(coalesce(metaxy_deleted_at, metaxy_updated_at)) AS recency FROM $_} }
+	  ('"Odd ""1"" %s"."Video"', '"Odd ""1"" %s".chunk', 'later.mean', 'later.plain'));
+$greatest = "(SELECT max(recency) FROM ($greatest) AS r)";
+
+# Does the clock lie above all rows, and will what is written, though the wall
+# clock is behind?
+sub check_clock
+{
+	my ($database, $what) = @_;
+
+	is( $node->safe_psql(
+			$database, qq{
+			SELECT timestamptz '2000-01-01 00:00:00 UTC' + last_value * interval '1 microsecond' >= $greatest
+			  FROM "Metaxy %s".metaxy_clock}),
+		't',
+		"$what: the clock is not below any row");
+	is( $node->safe_psql(
+			$database, qq{
+			SET metaxy.clock_shift = '-1h';
+			BEGIN;
+			INSERT INTO "Odd ""1"" %s".chunk_1 (chunk_id, part) VALUES ('next', 1)
+			RETURNING metaxy_feature_version, metaxy_updated_at > $greatest;
+			ROLLBACK}),
+		'v1|t',
+		"$what: the next row lies above all");
+	return;
+}
 
 # Does the database answer as the store did, apart from the questions named?
 sub compare_with_store
@@ -133,6 +177,7 @@ sub compare_with_store
 		is(as_owner($database, $questions{$name}), $answers{$name},
 			"$what: $name");
 	}
+	check_clock($database, $what);
 	return;
 }
 
@@ -182,7 +227,28 @@ $node->command_ok([ 'pg_restore', '--exit-on-error', '-j2', '-d', $to, $file ],
 	'pg_restore of the directory format, in two jobs');
 compare_with_store('directory', 'directory format');
 
+# Other dumps of it, restored below
+
 my $schema_file = dump_store('schema', '-Fc', '--schema-only');
+my $data_file = dump_store('data', '-Fc', '--data-only');
+
+# by a role that is no superuser, but owns what is dumped: the registry too
+my $give_away = q{
+	DO $$
+	DECLARE
+		relation regclass;
+	BEGIN
+		FOR relation IN SELECT objid FROM pg_depend
+						 WHERE classid = 'pg_class'::regclass AND deptype = 'e' AND refclassid = 'pg_extension'::regclass
+						   AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'metaxy')
+		LOOP
+			EXECUTE format('ALTER TABLE %s OWNER TO regress_metaxy_owner', relation);
+		END LOOP;
+	END $$;
+	GRANT CREATE ON SCHEMA "Metaxy %s" TO regress_metaxy_owner};
+$node->safe_psql('store', $give_away);
+my @as_owner = ('-U', 'regress_metaxy_owner');
+my $owner_file = dump_store('by_owner', '-Fc', @as_owner);
 
 # Life goes on there, with ids that go on too
 
@@ -192,10 +258,10 @@ for my $database (qw(store plain custom directory))
 			$database,
 			q{SELECT deletion_id, feature, samples
 				FROM metaxy_delete('video', 'size = 6', cascade => 'downstream')}),
-		"6|no/table|0\n6|plain|0\n6|mean|0\n6|video/chunk|3\n6|video|1",
+		"7|no/table|0\n7|plain|0\n7|mean|0\n7|video/chunk|3\n7|video|1",
 		"$database: the next delete has the next id");
 	is(as_owner($database, 'SELECT count(*), max(id) FROM metaxy_deletions'),
-		'6|6', "$database: and is in the ledger");
+		'7|7', "$database: and is in the ledger");
 	as_owner($database, 'DROP TABLE plain');
 	is( as_owner(
 			$database, q{SELECT relation IS NULL FROM metaxy_order() WHERE feature = 'plain'}),
@@ -226,16 +292,100 @@ as_owner(
 });
 is(as_owner('schema_only', 'SELECT count(*) FROM "Video_active"'),
 	'3', 'the tables and views are there');
+is( as_owner(
+		'schema_only', q{
+		INSERT INTO "Video" VALUES ('v1', 1, 'v9', '2001-02-03 UTC', '2001-02-04 UTC'),
+								   ('v1', 1, 'v9', '2001-02-03 UTC', now() + interval '2 min')
+		RETURNING metaxy_feature_version, metaxy_created_at = '2001-02-03 UTC',
+				  metaxy_updated_at = '2001-02-04 UTC' OR metaxy_updated_at = now() + interval '2 min';
+		INSERT INTO chunk_1 (chunk_id, part, metaxy_feature_version, metaxy_created_at, metaxy_updated_at)
+		VALUES ('c', 1, 'v9', now(), '2001-02-04 UTC')
+		RETURNING metaxy_updated_at = '2001-02-04 UTC';
+		SELECT last_value FROM metaxy_clock}),
+	"v9|t|t\nv9|t|t\nt\n1",
+	'rows pass through as they are');
 ($ret, $stdout, $stderr) = $node->psql('schema_only',
 	"\\set VERBOSITY sqlstate\nSELECT \"Metaxy %s\".metaxy_delete('video')");
 like($stderr, qr/ERROR:\s+42704$/m, 'nothing is deleted without a registry');
+my $trigger_oids = q{SELECT oid FROM pg_trigger WHERE tgname = 'zzzz_metaxy_stamp' ORDER BY oid};
+my $oids = as_owner('schema_only', $trigger_oids);
 as_owner('schema_only', "$register_video 'v2'); $register_others; $depend");
+is(as_owner('schema_only', $trigger_oids), $oids, 'registered again, the triggers are taken as they are');
+is(as_owner('schema_only', $questions{triggers}), $answers{triggers}, '... as in the store');
+check_clock('schema_only', 'registered again');
 is( as_owner(
 		'schema_only',
 		q{SELECT deletion_id, feature, samples
 			FROM metaxy_delete('video', 'size > 1', cascade => 'downstream')}),
 	"1|plain|0\n1|mean|0\n1|video/chunk|2\n1|video|2",
 	'registered again, deletes go on');
+
+# The data alone, into the schema alone: the rows stay as they are with
+# metaxy.stamp = off ...
+
+$to = new_database('data_off');
+$node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $to, $schema_file ],
+	'pg_restore of the schema alone');
+{
+	local $ENV{PGOPTIONS} = '-c metaxy.stamp=off';
+
+	$node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $to, $data_file ],
+		'pg_restore of the data alone, metaxy.stamp = off');
+}
+compare_with_store('data_off', 'data alone');
+
+# ... or with --disable-triggers, which enables them for less than before
+
+$to = new_database('data_disabled');
+$node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $to, $schema_file ],
+	'pg_restore of the schema alone');
+$node->command_ok(
+	[ 'pg_restore', '--exit-on-error', '--disable-triggers', '-d', $to, $data_file ],
+	'pg_restore of the data alone, --disable-triggers');
+compare_with_store('data_disabled', 'data alone, triggers disabled', 'triggers');
+my @origin = as_owner('data_disabled', $questions{triggers}) =~ /\|O$/mg;
+isnt(scalar(@origin), 0, 'triggers are not always enabled any more');
+as_owner(
+	'data_disabled', q{
+	SELECT metaxy_register(feature, relation, id_columns, feature_version, views, indexes)
+	  FROM metaxy_feature WHERE relation IS NOT NULL});
+compare_with_store('data_disabled', 'registered again', 'clock');
+
+# The clock is not in the data of the tables: what registering finds raises it
+
+$to = new_database('tables_alone');
+$node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $to, $schema_file ],
+	'pg_restore of the schema alone');
+$node->command_ok(
+	[
+		'pg_restore', '--exit-on-error', '--disable-triggers', '-n', 'Odd "1" %s', '-n', 'later',
+		'-d', $to, $data_file
+	],
+	'pg_restore of the tables\' data alone');
+is(as_owner('tables_alone', 'SELECT last_value FROM metaxy_clock'), '1', 'the clock has not been set');
+as_owner('tables_alone', "$register_video 'v2'); $register_others");
+is(as_owner('tables_alone', $questions{triggers}), $answers{triggers}, 'the triggers are as in the store');
+check_clock('tables_alone', 'registered again');
+
+# By a role that is no superuser
+
+$to = new_database('by_owner');
+$node->safe_psql(
+	'by_owner', qq{
+	GRANT CREATE ON DATABASE by_owner TO regress_metaxy_owner;
+	CREATE SCHEMA "Metaxy %s";
+	GRANT USAGE ON SCHEMA "Metaxy %s" TO PUBLIC;
+	CREATE EXTENSION metaxy SCHEMA "Metaxy %s";
+	$give_away});
+# what only a superuser can do has been done
+my ($list, $errors) = run_command([ 'pg_restore', '-l', $owner_file ]);
+$list = join("\n", grep { !/ (?:SCHEMA - Metaxy %s|EXTENSION|COMMENT - EXTENSION|ACL - SCHEMA "?Metaxy %s)/ }
+	  split(/\n/, $list));
+append_to_file("$tempdir/list", "$list\n");
+$node->command_ok(
+	[ 'pg_restore', '--exit-on-error', @as_owner, '-L', "$tempdir/list", '-d', $to, $owner_file ],
+	'pg_restore by the owner');
+compare_with_store('by_owner', 'dumped and restored by the owner');
 
 $node->stop;
 done_testing();
