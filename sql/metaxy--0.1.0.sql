@@ -368,6 +368,24 @@ COMMENT ON FUNCTION @extschema@.metaxy_delete(text[], text[], boolean, text, boo
 	'deletes the samples of several features that all filters match, as one operation';
 
 --
+-- After a delete
+--
+
+CREATE FUNCTION @extschema@.metaxy_undelete(
+	deletion_id bigint,
+	feature text DEFAULT NULL,
+	dry_run boolean DEFAULT false)
+RETURNS TABLE (
+	feature text,
+	restored bigint,
+	skipped bigint)
+AS 'MODULE_PATHNAME', 'metaxy_undelete'
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+ROWS 10;
+COMMENT ON FUNCTION @extschema@.metaxy_undelete(bigint, text, boolean) IS
+	'brings back what a soft delete has hidden and nothing has followed since; of an undelete, hides it again';
+
+--
 -- Writing
 --
 

@@ -50,6 +50,19 @@ mx_step_tables(const MxDelete *delete)
 }
 
 /*
+ * The keys of all steps, in the order of the steps.
+ */
+List *
+mx_step_keys(const MxDelete *delete)
+{
+	List	   *keys = NIL;
+
+	for (int i = 0; i < delete->plan->nsteps; i++)
+		keys = lappend(keys, delete->registry->features[delete->plan->steps[i].feature].key);
+	return keys;
+}
+
+/*
  * Locks the tables of all steps in the order of their OIDs, as DML would, and
  * like it not before the caller is known to have some right on them.  A table
  * that is gone by then leaves its feature without one.
@@ -111,7 +124,10 @@ check_step(const MxDelete *delete, const MxStep *step)
 					 errmsg("feature \"%s\" has no table", feature->key),
 					 errhint("Create the table, then call metaxy_register() or metaxy_sync().")));
 		ereport(WARNING,
-				(errmsg("feature \"%s\" has no table, nothing is deleted there",
+				(request->undoes != 0 ?
+				 errmsg("feature \"%s\" has no table, nothing is restored there",
+						feature->key) :
+				 errmsg("feature \"%s\" has no table, nothing is deleted there",
 						feature->key)));
 		return;
 	}

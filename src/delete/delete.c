@@ -55,6 +55,7 @@ metaxy_delete(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	delete.request = mx_delete_request(fcinfo);
+	delete.find = mx_find_samples;
 	if (!delete.request->dry_run)
 	{
 		PreventCommandIfReadOnly("metaxy_delete()");

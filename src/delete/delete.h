@@ -44,6 +44,9 @@ typedef struct MxRequest
 	char	   *reason;
 	int64		max_samples;	/* -1: no limit */
 	char	   *expect;			/* NULL: anything */
+	int64		undoes;			/* an undelete: of this operation, else 0 */
+	TimestampTz undoes_stamp;	/* which had this stamp */
+	bool		restores;		/* it writes live rows, not tombstones */
 } MxRequest;
 
 /* why a sample of a feature may be doomed */
@@ -107,9 +110,15 @@ typedef struct MxPlan
 } MxPlan;
 
 /* all that the parts of one call share */
-typedef struct MxDelete
+typedef struct MxDelete MxDelete;
+
+/* finds what the steps are about, under the active snapshot */
+typedef void (*MxFind) (MxDelete *delete);
+
+struct MxDelete
 {
 	const MxRequest *request;
+	MxFind		find;
 	MxRegistry *registry;
 	MxPlan	   *plan;
 	int			kilobytes;		/* memory for each store */
@@ -118,7 +127,7 @@ typedef struct MxDelete
 	TimestampTz stamp;
 	char	   *digest;
 	int64		deletion_id;
-} MxDelete;
+};
 
 /* in request.c */
 extern const char *const mx_cascades[];
@@ -173,6 +182,7 @@ extern MxStore *mx_kept_keys(const MxDelete *delete, const MxSource *source,
 							 List *columns);
 
 /* in match.c */
+extern void mx_append_id_order(StringInfo sql, const MxFeature *feature);
 extern void mx_append_match_columns(StringInfo sql, const MxFeature *feature,
 									const char *ref);
 extern MxStore *mx_match(MxDelete *delete, MxStep *step,
@@ -197,11 +207,13 @@ extern void mx_look_end(MxPlan *plan);
 
 /* in check.c */
 extern List *mx_step_tables(const MxDelete *delete);
+extern List *mx_step_keys(const MxDelete *delete);
 extern void mx_lock_tables(MxDelete *delete);
 extern void mx_check_delete(const MxDelete *delete);
 
 /* in find.c */
 extern void mx_find(MxDelete *delete);
+extern void mx_find_samples(MxDelete *delete);
 extern void mx_counter_init(MxCounter *counter, const MxDelete *delete,
 							MxStep *step, int ncolumns);
 extern bool mx_count_row(TupleTableSlot *slot, void *arg);

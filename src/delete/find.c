@@ -30,6 +30,23 @@ static List *join_columns(const MxRegistry *registry, int edge,
 						  bool feature_side);
 
 /*
+ * What a delete is about: samples, and the rows to write or to remove for
+ * them; or single rows.
+ */
+void
+mx_find_samples(MxDelete *delete)
+{
+	if (!delete->request->soft && delete->request->sample_history &&
+		delete->request->filters != NIL)
+		mx_find_history(delete);
+	else
+	{
+		mx_find(delete);
+		mx_find_rows(delete);
+	}
+}
+
+/*
  * Finds the doomed samples of all steps, and counts the stale ones.
  */
 void

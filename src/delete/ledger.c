@@ -125,6 +125,15 @@ append_options(MxQuery *query, const MxRequest *request)
 
 	appendStringInfoString(sql, "pg_catalog.jsonb_strip_nulls("
 						   "pg_catalog.jsonb_build_object(");
+	if (request->undoes != 0)
+	{
+		append_value(query, "'undoes', ", INT8OID,
+					 Int64GetDatum(request->undoes));
+		append_value(query, ", 'restores', ", BOOLOID,
+					 BoolGetDatum(request->restores));
+		appendStringInfoString(sql, "))");
+		return;
+	}
 	if (request->command != NULL)
 	{
 		append_text(query, "'command', ", request->command);

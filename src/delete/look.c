@@ -91,14 +91,7 @@ look_under(MxDelete *delete, Snapshot snapshot)
 		step->newest = DT_NOBEGIN;
 	}
 	PushActiveSnapshot(snapshot);
-	if (!delete->request->soft && delete->request->sample_history &&
-		delete->request->filters != NIL)
-		mx_find_history(delete);
-	else
-	{
-		mx_find(delete);
-		mx_find_rows(delete);
-	}
+	delete->find(delete);
 	delete->digest = make_digest(delete);
 }
 

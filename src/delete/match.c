@@ -45,7 +45,6 @@ typedef struct Finder
 
 static bool can_match(const MxDelete *delete, const MxStep *step,
 					  const MxSource *source);
-static void append_order(Finder *finder, StringInfo sql);
 static void source_hit(Finder *finder, int number);
 static void source_keys(const Finder *finder, const MxSource *source,
 						MxStore **store, List **own_columns,
@@ -105,7 +104,7 @@ mx_match(MxDelete *delete, MxStep *step, const MxSource *sources,
 	else
 		write_plain(&finder, which);
 	if (sorted)
-		append_order(&finder, mx_query_sql(query));
+		mx_append_id_order(mx_query_sql(query), feature);
 
 	store = mx_store_new(delete->kilobytes);
 	mx_query_run(query, MX_READ, mx_store_receiver(store, hook, arg));
@@ -121,10 +120,10 @@ mx_match(MxDelete *delete, MxStep *step, const MxSource *sources,
  * By the id columns, which come first: rows that will be written in that order
  * meet each page of the supporting index once.
  */
-static void
-append_order(Finder *finder, StringInfo sql)
+void
+mx_append_id_order(StringInfo sql, const MxFeature *feature)
 {
-	int			nids = list_length(finder->match.feature->id_columns);
+	int			nids = list_length(feature->id_columns);
 
 	appendStringInfoString(sql, " ORDER BY 1");
 	for (int i = 2; i <= nids; i++)

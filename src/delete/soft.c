@@ -3,6 +3,7 @@
  * soft.c
  *		Hides the doomed samples of a feature: appends a tombstone for each row
  *		that was found, and sees to it that all of them are what they should be.
+ *		An undelete goes the same way, with live copies of tombstones.
  *
  * src/delete/soft.c
  *
@@ -29,12 +30,14 @@ typedef struct Verifier
 	MxStore    *rows;
 	int			pointer;		/* our own place in the store */
 	TupleTableSlot *slot;		/* the row that should have been written */
-	int			ncolumns;		/* returned columns, metaxy_deleted_at last */
+	int			ncolumns;		/* returned columns, the recency last */
 	AttrNumber *numbers;		/* their numbers in the store */
+	bool		restores;		/* live rows: the last but one is null */
 	TimestampTz stamp;
 	const char *relation;
 } Verifier;
 
+static const char *recency_column(const MxDelete *delete);
 static uint64 write_stamped(MxQuery *query, TimestampTz stamp,
 							DestReceiver *receiver);
 static void require_columns(const MxFeature *feature, const MxStore *rows,
@@ -42,7 +45,8 @@ static void require_columns(const MxFeature *feature, const MxStore *rows,
 static uint64 count_tombstones(const MxDelete *delete,
 							   const MxFeature *feature);
 static bool has_after_trigger(Relation rel);
-static List *verified_columns(const MxFeature *feature, Relation rel);
+static List *verified_columns(const MxDelete *delete,
+							  const MxFeature *feature);
 static bool may_be_changed(Relation rel);
 static void start_verifier(Verifier *verifier, const MxDelete *delete,
 						   MxStep *step, List *columns);
@@ -81,8 +85,10 @@ mx_soft_delete(MxDelete *delete, MxStep *step)
 	{
 		if (foreach_current_index(lc) > 0)
 			appendStringInfoString(sql, ", ");
-		if (strcmp(lfirst(lc), MX_DELETED_AT) == 0)
+		if (strcmp(lfirst(lc), recency_column(delete)) == 0)
 			appendStringInfo(sql, "$%d", stamp);
+		else if (strcmp(lfirst(lc), MX_DELETED_AT) == 0)
+			appendStringInfoString(sql, "NULL::pg_catalog.timestamptz");
 		else
 			mx_append_store_column(sql, step->rows, "row", lfirst(lc));
 	}
@@ -91,7 +97,7 @@ mx_soft_delete(MxDelete *delete, MxStep *step)
 
 	if (may_be_changed(rel))
 	{
-		List	   *returned = verified_columns(feature, rel);
+		List	   *returned = verified_columns(delete, feature);
 
 		foreach(lc, returned)
 			appendStringInfo(sql, "%s%s",
@@ -108,6 +114,15 @@ mx_soft_delete(MxDelete *delete, MxStep *step)
 		mx_require_count(feature, count_tombstones(delete, feature),
 						 step->nrows, true);
 	table_close(rel, NoLock);
+}
+
+/*
+ * The column that takes the operation's stamp.
+ */
+static const char *
+recency_column(const MxDelete *delete)
+{
+	return delete->request->restores ? MX_UPDATED_AT : MX_DELETED_AT;
 }
 
 /*
@@ -149,7 +164,7 @@ require_columns(const MxFeature *feature, const MxStore *rows, List *columns)
 }
 
 /*
- * Tombstones of this operation that are in the table now.
+ * Rows of this operation that are in the table now.
  */
 static uint64
 count_tombstones(const MxDelete *delete, const MxFeature *feature)
@@ -161,9 +176,11 @@ count_tombstones(const MxDelete *delete, const MxFeature *feature)
 	uint64		count;
 
 	appendStringInfo(mx_query_sql(query),
-					 "SELECT pg_catalog.count(*) FROM %s WHERE " MX_DELETED_AT
-					 " OPERATOR(pg_catalog.=) $%d",
-					 mx_relation_name(feature->relid), n);
+					 "SELECT pg_catalog.count(*) FROM %s WHERE %s"
+					 " OPERATOR(pg_catalog.=) $%d%s",
+					 mx_relation_name(feature->relid), recency_column(delete), n,
+					 delete->request->restores ?
+					 " AND " MX_DELETED_AT " IS NULL" : "");
 	mx_query_run(query, MX_WRITE, NULL);
 	count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
 										SPI_tuptable->tupdesc, 1, &isnull));
@@ -216,17 +233,22 @@ has_after_trigger(Relation rel)
 }
 
 /*
- * What makes a tombstone hide its sample, and the stamps; metaxy_deleted_at
- * comes last.
+ * What makes a tombstone hide its sample, or a live row bring it back, and the
+ * stamps; the one that is the row's recency comes last.
  */
 static List *
-verified_columns(const MxFeature *feature, Relation rel)
+verified_columns(const MxDelete *delete, const MxFeature *feature)
 {
 	List	   *columns = list_copy(feature->id_columns);
 
 	if (feature->version != NULL)
 		columns = lappend(columns, MX_FEATURE_VERSION);
 	columns = lappend(columns, MX_CREATED_AT);
+	if (delete->request->restores)
+	{
+		columns = lappend(columns, MX_DELETED_AT);
+		return lappend(columns, MX_UPDATED_AT);
+	}
 	columns = lappend(columns, MX_UPDATED_AT);
 	return lappend(columns, MX_DELETED_AT);
 }
@@ -251,6 +273,7 @@ start_verifier(Verifier *verifier, const MxDelete *delete, MxStep *step,
 		verifier->numbers[foreach_current_index(lc)] =
 		mx_store_column(step->rows, lfirst(lc));
 	verifier->stamp = delete->stamp;
+	verifier->restores = delete->request->restores;
 	verifier->relation = get_rel_name(feature->relid);
 }
 
@@ -277,6 +300,11 @@ verify_row(TupleTableSlot *slot, void *arg)
 
 		if (i == verifier->ncolumns)
 			planned = TimestampTzGetDatum(verifier->stamp);
+		else if (verifier->restores && i == verifier->ncolumns - 1)
+		{
+			planned = (Datum) 0;
+			planned_null = true;
+		}
 		else
 			planned = slot_getattr(verifier->slot, verifier->numbers[i - 1],
 								   &planned_null);
@@ -287,6 +315,9 @@ verify_row(TupleTableSlot *slot, void *arg)
 	if (!same)
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 verifier->restores ?
+				 errmsg("a row written to relation \"%s\" was changed on its way",
+						verifier->relation) :
 				 errmsg("a tombstone written to relation \"%s\" was changed on its way",
 						verifier->relation),
 				 errhint("A trigger of the table changes or swallows rows.")));

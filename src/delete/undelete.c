@@ -1,0 +1,397 @@
+/*-------------------------------------------------------------------------
+ *
+ * undelete.c
+ *		metaxy_undelete: brings back what one operation has hidden, or hides
+ *		again what an undelete has brought back.
+ *
+ *		It finds rows by the operation's stamp, in one pass a feature, and only
+ *		those that nothing has followed since.  The rest is the way of a soft
+ *		delete: take a turn, look, write, note in the ledger.
+ *
+ * src/delete/undelete.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+#include "delete/delete.h"
+
+PG_FUNCTION_INFO_V1(metaxy_undelete);
+
+/* one operation of the ledger, and what it did to each feature */
+typedef struct Operation
+{
+	int64		id;
+	char	   *kind;
+	char	   *command;		/* of kind "view" */
+	bool		soft;
+	bool		restored;		/* it was an undelete that wrote live rows */
+	TimestampTz stamp;
+	int64		undone_by;		/* 0: not undone */
+	List	   *features;		/* of char * */
+	List	   *rows;			/* written, one text for each feature */
+} Operation;
+
+/* columns of the result */
+#define NRESULT 3
+
+static Operation *load_operation(int64 id);
+static void load_steps(Operation *operation);
+static void require_undoable(const Operation *operation);
+static void plan_undelete(MxDelete *delete, const Operation *operation,
+						  const char *feature);
+static void find_rows(MxDelete *delete);
+static void find_step(MxDelete *delete, MxStep *step);
+static void run_undelete(MxDelete *delete);
+static void note_undone(const MxDelete *delete, int64 undone);
+static int64 rows_of(const Operation *operation, const char *feature);
+static void report(const MxDelete *delete, const Operation *operation,
+				   ReturnSetInfo *result);
+
+/*
+ * metaxy_undelete(deletion_id bigint, feature text, dry_run boolean)
+ *		returns setof (feature text, restored bigint, skipped bigint)
+ *
+ * Appends a live copy of each row that the operation hid and that nothing has
+ * rewritten, deleted or removed since; those are counted as skipped.  One row
+ * for each feature, parents before children.  Runs as the caller, who needs
+ * SELECT and INSERT on the tables; takes its turn as a delete does.
+ *
+ * 42704 for an unknown operation or a feature that took no part in it, 55000
+ * for one that hid nothing.
+ */
+Datum
+metaxy_undelete(PG_FUNCTION_ARGS)
+{
+	MxDelete	delete = {0};
+	MxRequest	request = {0};
+	MxTurn		turn = {0};
+	char	   *feature = mx_arg_text_or_null(fcinfo, 1);
+	Operation  *operation;
+
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", "deletion_id")));
+	request.dry_run = mx_arg_bool(fcinfo, 2, "dry_run");
+	if (!request.dry_run)
+	{
+		PreventCommandIfReadOnly("metaxy_undelete()");
+		delete.turn = &turn;
+	}
+	operation = load_operation(PG_GETARG_INT64(0));
+	require_undoable(operation);
+
+	request.kind = "undelete";
+	request.soft = true;
+	request.max_samples = -1;
+	request.undoes = operation->id;
+	request.undoes_stamp = operation->stamp;
+	request.restores = !operation->restored;
+	delete.request = &request;
+	delete.find = find_rows;
+	plan_undelete(&delete, operation, feature);
+	request.features = mx_step_keys(&delete);
+	run_undelete(&delete);
+
+	report(&delete, operation, (ReturnSetInfo *) fcinfo->resultinfo);
+	if (delete.turn != NULL)
+		mx_turn_end(delete.turn);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/*
+ * The operation as the ledger has it, read as its owner: whether the caller
+ * may know of it is asked of the tables.
+ */
+static Operation *
+load_operation(int64 id)
+{
+	Operation  *operation = palloc0(sizeof(Operation));
+	MxQuery    *query = mx_query_new();
+	HeapTuple	row;
+	TupleDesc	desc;
+	bool		isnull;
+	Datum		value;
+	bool		found;
+
+	mx_query_value(query, INT8OID, Int64GetDatum(id), false);
+	appendStringInfo(mx_query_sql(query),
+					 "SELECT kind, soft, stamp, undone_by,"
+					 " options OPERATOR(pg_catalog.->>) 'command',"
+					 " options OPERATOR(pg_catalog.->>) 'restores'"
+					 " FROM %s.metaxy_deletion"
+					 " WHERE id OPERATOR(pg_catalog.=) $1", mx_schema());
+	PushActiveSnapshot(GetLatestSnapshot());
+	found = mx_query_run(query, MX_OWNER_READ, NULL) > 0;
+	PopActiveSnapshot();
+	if (!found)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("deletion %lld does not exist", (long long) id),
+				 errhint("The view metaxy_deletions has those that you may see.")));
+
+	row = SPI_tuptable->vals[0];
+	desc = SPI_tuptable->tupdesc;
+	operation->id = id;
+	operation->kind = SPI_getvalue(row, desc, 1);
+	operation->soft = DatumGetBool(SPI_getbinval(row, desc, 2, &isnull));
+	operation->stamp = DatumGetTimestampTz(SPI_getbinval(row, desc, 3, &isnull));
+	value = SPI_getbinval(row, desc, 4, &isnull);
+	operation->undone_by = isnull ? 0 : DatumGetInt64(value);
+	operation->command = SPI_getvalue(row, desc, 5);
+	operation->restored = strcmp(operation->kind, "undelete") == 0 &&
+		strcmp(SPI_getvalue(row, desc, 6), "true") == 0;
+	SPI_freetuptable(SPI_tuptable);
+	load_steps(operation);
+	return operation;
+}
+
+static void
+load_steps(Operation *operation)
+{
+	MxQuery    *query = mx_query_new();
+	uint64		count;
+
+	mx_query_value(query, INT8OID, Int64GetDatum(operation->id), false);
+	appendStringInfo(mx_query_sql(query),
+					 "SELECT feature, \"rows\" FROM %s.metaxy_deletion_step"
+					 " WHERE deletion_id OPERATOR(pg_catalog.=) $1",
+					 mx_schema());
+	PushActiveSnapshot(GetLatestSnapshot());
+	count = mx_query_run(query, MX_OWNER_READ, NULL);
+	PopActiveSnapshot();
+	for (uint64 i = 0; i < count; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+
+		operation->features =
+			lappend(operation->features,
+					SPI_getvalue(row, SPI_tuptable->tupdesc, 1));
+		operation->rows =
+			lappend(operation->rows,
+					SPI_getvalue(row, SPI_tuptable->tupdesc, 2));
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * 55000: there is nothing to bring back.
+ */
+static void
+require_undoable(const Operation *operation)
+{
+	const char *reason = NULL;
+
+	if (!operation->soft)
+		reason = "It removed rows.";
+	else if (operation->command != NULL &&
+			 (strcmp(operation->command, "insert") == 0 ||
+			  strcmp(operation->command, "update") == 0))
+		reason = "It hid no sample.";
+	if (reason != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("deletion %lld cannot be undone",
+						(long long) operation->id),
+				 errdetail("%s", reason)));
+}
+
+/*
+ * A step for each feature of the operation that is still registered, from root
+ * to leaf by the graph of today; or for the one that is named.  Locks their
+ * tables.
+ */
+static void
+plan_undelete(MxDelete *delete, const Operation *operation,
+			  const char *feature)
+{
+	MxRegistry *registry = mx_registry_load();
+	MxPlan	   *plan = palloc0(sizeof(MxPlan));
+	bool	   *member = palloc0(sizeof(bool) * Max(registry->nfeatures, 1));
+	int		   *order = palloc(sizeof(int) * Max(registry->nfeatures, 1));
+	ListCell   *lc;
+
+	if (feature != NULL && !mx_names_member(operation->features, feature))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("feature \"%s\" took no part in deletion %lld",
+						feature, (long long) operation->id)));
+	foreach(lc, operation->features)
+	{
+		if (feature == NULL || strcmp(lfirst(lc), feature) == 0)
+			member[mx_registry_require(registry, lfirst(lc))] = true;
+	}
+
+	plan->nsteps = mx_graph_order(registry->graph, member, order);
+	plan->steps = palloc0(sizeof(MxStep) * plan->nsteps);
+	plan->execution = palloc(sizeof(int) * plan->nsteps);
+	for (int i = 0; i < plan->nsteps; i++)
+	{
+		plan->steps[i].feature = order[i];
+		plan->execution[i] = i;
+	}
+	delete->registry = registry;
+	delete->plan = plan;
+	delete->kilobytes = Max(64, work_mem / Max(plan->nsteps, 1));
+	mx_lock_tables(delete);
+	mx_check_delete(delete);
+}
+
+/*
+ * As run_delete does it, see delete.c.
+ */
+static void
+run_undelete(MxDelete *delete)
+{
+	mx_look(delete);
+	if (!delete->request->dry_run)
+	{
+		int64		rows = 0;
+
+		for (int i = 0; i < delete->plan->nsteps; i++)
+		{
+			MxStep	   *step = &delete->plan->steps[i];
+
+			CHECK_FOR_INTERRUPTS();
+			rows += step->nrows;
+			if (step->nrows > 0)
+				mx_soft_delete(delete, step);
+		}
+		mx_ledger_write(delete);
+		if (rows > 0)
+			note_undone(delete, delete->request->undoes);
+	}
+	PopActiveSnapshot();
+	mx_look_end(delete->plan);
+}
+
+static void
+find_rows(MxDelete *delete)
+{
+	for (int i = 0; i < delete->plan->nsteps; i++)
+	{
+		MxStep	   *step = &delete->plan->steps[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (!OidIsValid(delete->registry->features[step->feature].relid))
+			continue;
+		find_step(delete, step);
+		step->rows = step->doomed;
+		step->nrows = step->rows->nrows;
+		if (step->nrows > 0)
+			mx_store_register(step->rows, psprintf("metaxy rows %d", i));
+	}
+}
+
+/*
+ * The rows with the operation's stamp that are the latest of their sample and
+ * version: tombstones, or live rows where those are to be hidden again.
+ */
+static void
+find_step(MxDelete *delete, MxStep *step)
+{
+	const MxRequest *request = delete->request;
+	const MxFeature *feature = &delete->registry->features[step->feature];
+	MxQuery    *query = mx_query_new();
+	StringInfo	sql = mx_query_sql(query);
+	char	   *ref = mx_table_ref(feature, NULL);
+	List	   *columns = list_copy(feature->id_columns);
+	MxCounter	counter;
+	ListCell   *lc;
+	int			stamp;
+
+	mx_add_names(&columns, mx_table_columns(feature->relid));
+	appendStringInfoString(sql, "SELECT ");
+	foreach(lc, columns)
+	{
+		mx_append_column(sql, ref, lfirst(lc));
+		appendStringInfoString(sql, ", ");
+	}
+	mx_append_match_columns(sql, feature, ref);
+	appendStringInfoString(sql, ", true");
+	mx_append_latest(sql, feature, NULL, NULL, feature->version != NULL,
+					 request->restores ? MX_DELETED : MX_ACTIVE);
+	stamp = mx_query_value(query, TIMESTAMPTZOID,
+						   TimestampTzGetDatum(request->undoes_stamp), false);
+	appendStringInfoString(sql, " AND ");
+	mx_append_column(sql, ref, request->restores ? MX_DELETED_AT : MX_UPDATED_AT);
+	appendStringInfo(sql, " OPERATOR(pg_catalog.=) $%d", stamp);
+	if (!request->dry_run)
+		mx_append_id_order(sql, feature);
+
+	mx_counter_init(&counter, delete, step, list_length(columns));
+	step->doomed = mx_store_new(delete->kilobytes);
+	mx_query_run(query, MX_READ,
+				 mx_store_receiver(step->doomed, mx_count_row, &counter));
+}
+
+/*
+ * The ledger says of the former operation which one has undone it last.
+ */
+static void
+note_undone(const MxDelete *delete, int64 undone)
+{
+	MxQuery    *query = mx_query_new();
+
+	mx_query_value(query, INT8OID, Int64GetDatum(delete->deletion_id), false);
+	mx_query_value(query, INT8OID, Int64GetDatum(undone), false);
+	appendStringInfo(mx_query_sql(query),
+					 "UPDATE %s.metaxy_deletion SET undone_by = $1"
+					 " WHERE id OPERATOR(pg_catalog.=) $2", mx_schema());
+	mx_registry_write(query);
+}
+
+/*
+ * What the operation wrote to a feature.
+ */
+static int64
+rows_of(const Operation *operation, const char *feature)
+{
+	ListCell   *key;
+	ListCell   *rows;
+
+	forboth(key, operation->features, rows, operation->rows)
+	{
+		if (strcmp(lfirst(key), feature) == 0)
+			return DatumGetInt64(DirectFunctionCall1(int8in,
+													 CStringGetDatum(lfirst(rows))));
+	}
+	return 0;
+}
+
+static void
+report(const MxDelete *delete, const Operation *operation,
+	   ReturnSetInfo *result)
+{
+	int64		restored = 0;
+
+	for (int i = 0; i < delete->plan->nsteps; i++)
+	{
+		const MxStep *step = &delete->plan->steps[i];
+		const char *key = delete->registry->features[step->feature].key;
+		Datum		values[NRESULT];
+		bool		nulls[NRESULT] = {0};
+
+		restored += step->nrows;
+		values[0] = CStringGetTextDatum(key);
+		values[1] = Int64GetDatum(step->nrows);
+		values[2] = Int64GetDatum(Max(rows_of(operation, key) - step->nrows, 0));
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	if (restored == 0 && operation->undone_by != 0)
+		ereport(NOTICE,
+				(errmsg("deletion %lld has been undone already, by %lld",
+						(long long) operation->id,
+						(long long) operation->undone_by)));
+}
