@@ -481,11 +481,11 @@ RESET ROLE;
 GRANT pg_read_all_stats TO regress_metaxy_active;
 SET ROLE regress_metaxy_active;
 BEGIN;
-SELECT statements(200) AS before \gset
-SELECT statements(200) - :before < 200000 AS flat;
+SELECT statements(100) AS before \gset
+SELECT statements(100) - :before < 200000 AS flat;
 SELECT count(*) FROM pg_backend_memory_contexts WHERE name LIKE 'metaxy statement%';
 COMMIT;
-SELECT statements(50) - :before < 200000 AS flat;
+SELECT statements(30) - :before < 200000 AS flat;
 SELECT metaxy_unregister('many');
 DROP TABLE many;
 
