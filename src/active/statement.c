@@ -329,10 +329,10 @@ load_feature(MxStatement *statement, Relation view)
 static void
 require_insert(Oid relid)
 {
-	if (pg_class_aclcheck(relid, GetUserId(), ACL_INSERT) == ACLCHECK_OK ||
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) ||
+		pg_class_aclcheck(relid, GetUserId(), ACL_INSERT) == ACLCHECK_OK ||
 		pg_attribute_aclcheck_all(relid, GetUserId(), ACL_INSERT,
-								  ACLMASK_ANY) == ACLCHECK_OK ||
-		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+								  ACLMASK_ANY) == ACLCHECK_OK)
 		return;
 	aclcheck_error(ACLCHECK_NO_PRIV,
 				   get_relkind_objtype(get_rel_relkind(relid)),

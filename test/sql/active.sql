@@ -333,9 +333,9 @@ SELECT * FROM x ORDER BY 1;
 SELECT count(*) FROM video_active WHERE video_id IN ('old', 'ahead', 'too');
 -- one that its owner has moved in time, past the clock: the statement goes past it
 INSERT INTO video_active (video_id, size) VALUES ('t1', 1), ('t2', 1), ('t3', 1);
-UPDATE video SET metaxy_updated_at = now() + interval '10 seconds' WHERE video_id = 't1';
+UPDATE video SET metaxy_updated_at = metaxy_updated_at + interval '10 seconds' WHERE video_id = 't1';
 UPDATE video_active SET size = 2 WHERE video_id = 't1' RETURNING size;
-UPDATE video SET metaxy_updated_at = now() + interval '20 seconds' WHERE video_id = 't1' AND size = 2;
+UPDATE video SET metaxy_updated_at = metaxy_updated_at + interval '10 seconds' WHERE video_id = 't1' AND size = 2;
 WITH x AS (DELETE FROM video_active WHERE video_id IN ('t1', 't2') RETURNING video_id)
 SELECT * FROM x ORDER BY 1;
 SELECT video_id, size FROM video_active WHERE video_id LIKE 't_';

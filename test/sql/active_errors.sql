@@ -103,7 +103,8 @@ UPDATE video_active SET size = 0;												-- error
 \set VERBOSITY default
 -- somewhat ahead: where rows have the statement's stamp already, it has to be
 -- tried again
-UPDATE video SET metaxy_updated_at = now() + interval '15 seconds' WHERE video_id = 'd';
+INSERT INTO video_active (video_id) VALUES ('d');
+UPDATE video SET metaxy_updated_at = metaxy_updated_at + interval '10 seconds' WHERE video_id = 'd' AND size IS NULL;
 UPDATE video SET metaxy_updated_at = '2024-01-01' WHERE video_id < 'd';
 WITH d AS (UPDATE video_active SET size = 0 WHERE video_id = 'd')
 INSERT INTO video_active (video_id, size) VALUES ('y', 1);						-- error

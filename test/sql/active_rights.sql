@@ -17,7 +17,7 @@ SET search_path = metaxy_active, public;
 
 SET ROLE regress_metaxy_owner;
 CREATE TABLE doc (id text, size integer, author text DEFAULT current_user, note text);
-SELECT metaxy_register('active/doc', 'doc', '{id}', 'v1');
+SELECT metaxy_register('active/rights', 'doc', '{id}', 'v1');
 INSERT INTO doc (id, size, author)
 SELECT 'd' || i, i, CASE WHEN i % 2 = 1 THEN 'regress_metaxy_writer' ELSE 'somebody' END FROM generate_series(1, 6) AS i;
 GRANT SELECT ON doc TO regress_metaxy_reader, regress_metaxy_writer, regress_metaxy_columns;
@@ -27,7 +27,7 @@ GRANT INSERT (id, size, metaxy_feature_version, metaxy_created_at, metaxy_update
 RESET ROLE;
 CREATE FUNCTION rows(OUT docs bigint, OUT live bigint, OUT operations bigint) LANGUAGE sql SECURITY DEFINER AS $$
 	SELECT (SELECT count(*) FROM doc), (SELECT count(*) FROM doc_active),
-		   (SELECT count(*) FROM metaxy_deletions WHERE features = '{active/doc}')
+		   (SELECT count(*) FROM metaxy_deletions WHERE features = '{active/rights}')
 $$;
 
 --
@@ -96,7 +96,7 @@ WITH x AS (DELETE FROM doc_active WHERE id IN ('w', 'd2') RETURNING id, size)
 SELECT * FROM x ORDER BY id;
 RESET ROLE;
 SELECT * FROM rows();
-SELECT role, options, samples FROM metaxy_deletions WHERE features = '{active/doc}' ORDER BY id DESC LIMIT 3;
+SELECT role, options, samples FROM metaxy_deletions WHERE features = '{active/rights}' ORDER BY id DESC LIMIT 3;
 ROLLBACK;
 -- INSERT on some columns: others cannot be given, and need not be
 BEGIN;
@@ -132,7 +132,7 @@ BEGIN;
 SET LOCAL ROLE regress_metaxy_reader;
 SELECT pg_temp.forget('d1');
 RESET ROLE;
-SELECT role, samples FROM metaxy_deletions WHERE features = '{active/doc}' ORDER BY id DESC LIMIT 1;
+SELECT role, samples FROM metaxy_deletions WHERE features = '{active/rights}' ORDER BY id DESC LIMIT 1;
 SELECT id, metaxy_deleted_at IS NULL AS live FROM doc_latest WHERE id = 'd1';
 ROLLBACK;
 DROP FUNCTION pg_temp.forget(text);
@@ -143,7 +143,7 @@ DROP FUNCTION pg_temp.forget(text);
 SET ROLE regress_metaxy_owner;
 REVOKE UPDATE, DELETE ON doc_active FROM PUBLIC;
 GRANT DELETE ON doc_active TO regress_metaxy_columns;
-SELECT metaxy_views('active/doc', true);
+SELECT metaxy_views('active/rights', true);
 SET ROLE regress_metaxy_writer;
 DELETE FROM doc_active WHERE id = 'd1';										-- error
 \echo :SQLSTATE
@@ -153,7 +153,7 @@ BEGIN;
 INSERT INTO doc_active (id) VALUES ('v') RETURNING id;
 ROLLBACK;
 SET ROLE regress_metaxy_owner;
-SELECT metaxy_views('active/doc', false), metaxy_views('active/doc', true);
+SELECT metaxy_views('active/rights', false), metaxy_views('active/rights', true);
 SET ROLE regress_metaxy_writer;
 DELETE FROM doc_active WHERE id = 'd1';										-- error
 \echo :SQLSTATE
@@ -235,7 +235,7 @@ ROLLBACK;
 RESET ROLE;
 SELECT * FROM rows();
 
-SELECT metaxy_unregister('active/doc');
+SELECT metaxy_unregister('active/rights');
 SET client_min_messages = error;
 DROP SCHEMA metaxy_active CASCADE;
 DROP ROLE regress_metaxy_owner, regress_metaxy_reader, regress_metaxy_inserter,

@@ -403,7 +403,7 @@ DROP TABLE several;
 --
 CREATE TABLE doc (id text, data text);
 CREATE TABLE page (id text, doc text, data text);
-SELECT metaxy_register('active/doc', 'doc', '{id}'), metaxy_register('active/page', 'page', '{id}');
+SELECT metaxy_register('active/tables/doc', 'doc', '{id}'), metaxy_register('active/tables/page', 'page', '{id}');
 INSERT INTO doc_active SELECT 'd' || i, 'x' FROM generate_series(1, 3) AS i;
 WITH d AS (UPDATE doc_active SET data = 'paged' RETURNING *),
 	 p AS (INSERT INTO page_active SELECT id || '/' || i, id, data FROM d, generate_series(1, 2) AS i RETURNING *)
@@ -414,15 +414,15 @@ WITH d AS (DELETE FROM doc_active WHERE id = 'd2' RETURNING *), p AS (DELETE FRO
 INSERT INTO page_active SELECT 'of ' || d.id, d.id, p.id FROM d, p;
 SELECT id FROM doc_active ORDER BY 1;
 SELECT id, data FROM page_active ORDER BY 1;
-SELECT features, options, samples FROM metaxy_deletions WHERE features && '{active/doc,active/page}' ORDER BY features, id;
-SELECT metaxy_unregister('active/doc'), metaxy_unregister('active/page');
+SELECT features, options, samples FROM metaxy_deletions WHERE features && '{active/tables/doc,active/tables/page}' ORDER BY features, id;
+SELECT metaxy_unregister('active/tables/doc'), metaxy_unregister('active/tables/page');
 DROP TABLE doc, page;
 
 --
 -- MERGE needs PostgreSQL 17; the result is the same without it
 --
 CREATE TABLE stock (id text, n integer);
-SELECT metaxy_register('active/stock', 'stock', '{id}');
+SELECT metaxy_register('active/tables/stock', 'stock', '{id}');
 INSERT INTO stock_active VALUES ('a', 1), ('b', 2), ('c', 3);
 CREATE TABLE delivery (id text, n integer);
 INSERT INTO delivery VALUES ('a', 10), ('b', -2), ('d', 4);
@@ -440,9 +440,9 @@ INSERT INTO stock_active SELECT id, n FROM delivery WHERE id NOT IN (SELECT id F
 \endif
 \set ECHO all
 SELECT id, n FROM stock_active ORDER BY 1;
-SELECT options, samples, "rows" FROM metaxy_deletions WHERE features = '{active/stock}' ORDER BY id DESC LIMIT 1;
+SELECT options, samples, "rows" FROM metaxy_deletions WHERE features = '{active/tables/stock}' ORDER BY id DESC LIMIT 1;
 SELECT count(*), count(DISTINCT coalesce(metaxy_deleted_at, metaxy_updated_at)) AS stamps FROM stock;
-SELECT metaxy_unregister('active/stock');
+SELECT metaxy_unregister('active/tables/stock');
 DROP TABLE stock;
 
 --
