@@ -474,8 +474,7 @@ BEGIN
 		END;
 	END LOOP;
 	RETURN (SELECT sum(total_bytes) FROM pg_backend_memory_contexts
-			 WHERE name ~ '^(metaxy.*|CacheMemoryContext|TopMemoryContext|TopTransactionContext)$'
-				OR parent ~ '^(metaxy.*|CacheMemoryContext|TopTransactionContext)$');
+			 WHERE name ~ '^(metaxy.*|CacheMemoryContext|TopMemoryContext|TopTransactionContext|CachedPlan.*|SPI Plan)$');
 END $$;
 RESET ROLE;
 GRANT pg_read_all_stats TO regress_metaxy_active;
