@@ -70,7 +70,7 @@ typedef struct MxStatement
 	int64		ninserted;
 
 	Bitmapset  *generated;		/* columns of the view, from 1: generated */
-	Bitmapset  *defaulted;		/* ... with a default, or identity */
+	Bitmapset  *defaulted;		/* ... that a null is not written to */
 	Bitmapset  *copied;			/* ... that a new version takes over */
 	MxInsert	insert;
 	bool		may_select;		/* what was written can be given back */

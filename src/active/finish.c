@@ -11,6 +11,8 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "utils/snapmgr.h"
 
@@ -27,6 +29,8 @@ typedef struct Check
 
 static MxStore *find_again(MxStatement *statement, MxMet *met, bool whole_rows);
 static bool check_row(TupleTableSlot *slot, void *arg);
+static void require_once(MxStatement *statement, const MxMet *met);
+static bool count_own(TupleTableSlot *slot, void *arg);
 static const char *command_name(const MxStatement *statement);
 
 /*
@@ -57,6 +61,8 @@ mx_active_finish(MxStatement *statement)
 			mx_soft_delete(delete, step);
 		}
 		PopActiveSnapshot();
+		require_once(statement, &statement->updated);
+		require_once(statement, &statement->deleted);
 	}
 	step->samples = step->nrows = statement->deleted.keys->nrows +
 		statement->updated.keys->nrows + statement->ninserted;
@@ -131,6 +137,60 @@ check_row(TupleTableSlot *slot, void *arg)
 	value = slot_getattr(slot, check->updated, &isnull);
 	check->sum += hash_combine64(hash, (uint64) DatumGetTimestampTz(value));
 	return true;
+}
+
+/*
+ * Of each sample that was met, the row that the statement has appended must be
+ * the only one of this transaction since.  A trigger or a function that wrote
+ * a later one would win, and the statement have done nothing: 21000.
+ */
+static void
+require_once(MxStatement *statement, const MxMet *met)
+{
+	const MxFeature *feature = mx_statement_feature(statement);
+	MxMatch		match = {.delete = &statement->delete,.step = &statement->step,
+	.feature = feature};
+	StringInfo	sql;
+	int			stamp;
+	uint64		count = 0;
+
+	if (met->keys->nrows == 0 ||
+		!(statement->inserts || mx_writer_stamped_after(statement->delete.stamp)))
+		return;
+	match.query = mx_query_new();
+	match.ref = mx_table_ref(feature, NULL);
+	match.version = mx_scope(&statement->delete, &statement->step, match.query);
+	stamp = mx_query_value(match.query, TIMESTAMPTZOID,
+						   TimestampTzGetDatum(statement->delete.stamp), false);
+	sql = mx_query_sql(match.query);
+	appendStringInfoString(sql, "SELECT ");
+	mx_append_column(sql, match.ref, "xmin");
+	appendStringInfo(sql, " FROM %s WHERE ", mx_relation_name(feature->relid));
+	mx_append_scope(sql, match.ref, match.version);
+	appendStringInfoString(sql, " AND ");
+	mx_append_recency(sql, match.ref);
+	appendStringInfo(sql, " OPERATOR(pg_catalog.>=) $%d AND ", stamp);
+	mx_append_keys(&match, sql, met->keys, feature->id_columns,
+				   feature->id_columns, true);
+	mx_query_run(match.query, MX_WRITE, mx_row_receiver(count_own, &count));
+	if (count > met->keys->nrows)
+		ereport(ERROR,
+				(errcode(ERRCODE_CARDINALITY_VIOLATION),
+				 errmsg("a statement cannot write a sample of feature \"%s\" a second time",
+						feature->key),
+				 errhint("Another command of its WITH clause, a function in the query or a trigger of the table writes to the sample too.")));
+}
+
+static bool
+count_own(TupleTableSlot *slot, void *arg)
+{
+	uint64	   *count = arg;
+	bool		isnull;
+	Datum		writer = slot_getattr(slot, 1, &isnull);
+
+	if (TransactionIdIsCurrentTransactionId(DatumGetTransactionId(writer)))
+		(*count)++;
+	return false;
 }
 
 /*

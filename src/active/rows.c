@@ -49,6 +49,7 @@ static void prepare(MxStatement *statement, TupleDesc desc, Bitmapset *columns,
 					bool copies);
 static void require_kept(const MxStatement *statement, const Row *wanted,
 						 HeapTuple written);
+static void refuse_change(const MxStatement *statement, const char *what);
 
 /*
  * INSERT: one row.  What is left out, or null, gets the column's default.
@@ -90,7 +91,7 @@ mx_active_update(MxStatement *statement, TriggerData *trigger)
 		return NULL;
 	if (!append_row(statement, &new, bms_copy(statement->copied), true,
 					&written))
-		mx_require_count(mx_statement_feature(statement), 0, 1, true);
+		refuse_change(statement, "swallowed");
 	if (written == NULL)
 		return trigger->tg_newtuple;
 	require_kept(statement, &new, written);
@@ -381,7 +382,7 @@ prepare(MxStatement *statement, TupleDesc desc, Bitmapset *columns, bool copies)
 
 /*
  * A trigger of the table must not make another sample of a new version, nor
- * give it another place in time: 09000.
+ * give it another place in time or another feature version: 09000.
  */
 static void
 require_kept(const MxStatement *statement, const Row *wanted, HeapTuple written)
@@ -404,10 +405,23 @@ require_kept(const MxStatement *statement, const Row *wanted, HeapTuple written)
 			datum_image_eq(row.values[i], wanted->values[i], attr->attbyval,
 						   attr->attlen);
 	}
+	if (feature->version != NULL)
+	{
+		int			i = SPI_fnumber(row.desc, MX_FEATURE_VERSION) - 1;
+
+		same = same && !row.nulls[i] &&
+			strcmp(TextDatumGetCString(row.values[i]), feature->version) == 0;
+	}
 	if (!same)
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-				 errmsg("a row written to feature \"%s\" was changed on its way",
-						feature->key),
-				 errhint("A trigger of the table changes or swallows rows.")));
+		refuse_change(statement, "changed");
+}
+
+static void
+refuse_change(const MxStatement *statement, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+			 errmsg("a row written to feature \"%s\" was %s on its way",
+					mx_statement_feature(statement)->key, what),
+			 errhint("A trigger of the table changes or swallows rows.")));
 }

@@ -55,6 +55,7 @@ typedef struct SeenSample
 
 static MxStatement *statements = NULL;
 
+static void rise_above(MxStatement *statement, TimestampTz recency);
 static void load_feature(MxStatement *statement, Relation view);
 static MxFeature *copy_feature(const MxFeature *feature);
 static void check_view(MxStatement *statement, Relation view);
@@ -208,6 +209,8 @@ mx_statement_meets(MxStatement *statement, MxMet *met, HeapTuple row,
 	seen_insert(statement->seen, hash, &found);
 	if (!found)
 	{
+		if (DatumGetTimestampTz(updated) >= statement->delete.stamp)
+			rise_above(statement, DatumGetTimestampTz(updated));
 		tuplestore_puttupleslot(met->keys->rows, key);
 		met->keys->nrows++;
 		met->sum += hash_combine64(hash.one, (uint64) DatumGetTimestampTz(updated));
@@ -215,6 +218,30 @@ mx_statement_meets(MxStatement *statement, MxMet *met, HeapTuple row,
 	pfree(bytes.data);
 	MemoryContextSwitchTo(save);
 	return !found;
+}
+
+/*
+ * A row that our trigger has not stamped can be dated ahead of the clock: the
+ * statement's stamp must lie above it.  If rows have that stamp already: 40001.
+ */
+static void
+rise_above(MxStatement *statement, TimestampTz recency)
+{
+	const MxFeature *feature = mx_statement_feature(statement);
+
+	if (mx_too_late(recency))
+		mx_refuse_late(feature->key,
+					   mx_describe_sample(statement->key, feature->id_columns),
+					   MX_UPDATED_AT, recency);
+	mx_turn_again(&statement->turn, recency + 1);
+	statement->delete.stamp = statement->turn.stamp;
+	if (statement->ninserted > 0 || statement->updated.keys->nrows > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to rows of feature \"%s\" dated ahead of the clock",
+						feature->key),
+				 errdetail("The clock is above them now."),
+				 errhint("The statement might succeed if retried.")));
 }
 
 /*
@@ -317,13 +344,16 @@ copy_feature(const MxFeature *feature)
 
 /*
  * Each column of the view must be one of the table's.  Which of them the table
- * has a value for is kept for the rows.
+ * has a value for is kept for the rows; so are those that the caller may not
+ * give one.
  */
 static void
 check_view(MxStatement *statement, Relation view)
 {
 	Relation	rel = table_open(mx_statement_feature(statement)->relid, NoLock);
 	TupleDesc	desc = RelationGetDescr(view);
+	bool		all = pg_class_aclcheck(RelationGetRelid(rel), GetUserId(),
+										ACL_INSERT) == ACLCHECK_OK;
 
 	for (int i = 0; i < desc->natts; i++)
 	{
@@ -334,7 +364,10 @@ check_view(MxStatement *statement, Relation view)
 			mx_stale_view(view);
 		if (base->attgenerated != '\0')
 			statement->generated = bms_add_member(statement->generated, i + 1);
-		else if (base->atthasdef || base->attidentity != '\0')
+		else if (base->atthasdef || base->attidentity != '\0' ||
+				 (!all && pg_attribute_aclcheck(base->attrelid, base->attnum,
+												GetUserId(),
+												ACL_INSERT) != ACLCHECK_OK))
 			statement->defaulted = bms_add_member(statement->defaulted, i + 1);
 	}
 	table_close(rel, NoLock);

@@ -32,7 +32,8 @@ static bool has_triggers(TriggerData *trigger);
  *
  * UPDATE and DELETE take their turn as metaxy_delete() does: they wait for
  * writers in flight, and 40001 where the latest row of a sample is no longer
- * the one that the statement saw.
+ * the one that the statement saw.  A sample that is written to a second time
+ * on the way, by a trigger say, is 21000.
  */
 Datum
 metaxy_write_active(PG_FUNCTION_ARGS)

@@ -38,6 +38,13 @@
 #define mx_xl_locator node
 #endif
 
+/* PostgreSQL 18 has foreign keys that are NOT ENFORCED */
+#if PG_VERSION_NUM >= 180000
+#define mx_enforced(foreign_key) ((foreign_key)->conenforced)
+#else
+#define mx_enforced(foreign_key) true
+#endif
+
 /* PostgreSQL 18 has pg_noreturn instead, which goes before the declaration */
 #ifndef pg_attribute_noreturn
 #define pg_attribute_noreturn()

@@ -95,6 +95,7 @@ typedef struct MxStep
 	int64		samples;
 	int64		nrows;
 	int64		stale;
+	int64		spared;			/* left alone: not seen when the turn began */
 	TimestampTz newest;			/* greatest recency among doomed */
 	uint64		digest;
 } MxStep;

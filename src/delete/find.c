@@ -142,8 +142,11 @@ mx_seen_row(TupleTableSlot *slot, void *arg)
 	if (!counter->delete->spares)
 		return true;
 	xmin = slot_getattr(slot, writer, &isnull);
-	return isnull || mx_turn_saw(counter->delete->turn,
-								 DatumGetTransactionId(xmin));
+	if (isnull || mx_turn_saw(counter->delete->turn,
+							  DatumGetTransactionId(xmin)))
+		return true;
+	counter->step->spared++;
+	return false;
 }
 
 /*

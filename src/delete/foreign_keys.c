@@ -56,7 +56,8 @@ mx_foreign_keys(const MxDelete *delete, int **first, int **second)
 			Member	   *referenced = bsearch(&wanted, members, nmembers,
 											 sizeof(Member), compare_members);
 
-			if (referenced == NULL || referenced->step == members[i].step)
+			if (referenced == NULL || referenced->step == members[i].step ||
+				!mx_enforced(key))
 				continue;
 			if (npairs == size)
 			{

@@ -86,7 +86,7 @@ look_under(MxDelete *delete, Snapshot snapshot)
 	{
 		MxStep	   *step = &delete->plan->steps[i];
 
-		step->samples = step->nrows = step->stale = 0;
+		step->samples = step->nrows = step->stale = step->spared = 0;
 		step->digest = 0;
 		step->newest = DT_NOBEGIN;
 	}

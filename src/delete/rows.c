@@ -117,14 +117,16 @@ find_places(MxDelete *delete, MxStep *step)
 }
 
 /*
- * Of a doomed sample: nothing to ask where the whole feature goes.
+ * Of a doomed sample: nothing to ask where the whole feature goes, and nothing
+ * of it was left alone.
  */
 static void
 append_doomed(MxMatch *match, StringInfo sql)
 {
 	List	   *ids = match->feature->id_columns;
 
-	if (match->step->whole && !match->delete->request->soft)
+	if (match->step->whole && !match->delete->request->soft &&
+		match->step->spared == 0)
 		return;
 	appendStringInfoString(sql, " AND ");
 	mx_append_keys(match, sql, match->step->doomed, ids, ids, true);

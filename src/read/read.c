@@ -76,7 +76,7 @@ Datum
 metaxy_read(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	ReadRequest request;
+	ReadRequest request = {0};
 	MxFeature  *feature;
 	Relation	rel;
 	DestReceiver *receiver;

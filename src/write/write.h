@@ -55,6 +55,7 @@ extern void mx_writer_init(void);
 extern MxWriter *mx_writer(Oid table);
 extern void mx_writer_enter(MxWriter *writer, Oid clock);
 extern TimestampTz mx_writer_stamp(Oid clock);
+extern bool mx_writer_stamped_after(TimestampTz stamp);
 extern void mx_writer_saw(TimestampTz recency, Oid clock);
 extern TimestampTz mx_writer_raise(TimestampTz target, Oid clock);
 extern void mx_feature_locktag(LOCKTAG *tag, Oid table);

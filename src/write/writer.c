@@ -116,6 +116,15 @@ mx_writer_stamp(Oid clock)
 }
 
 /*
+ * Has this transaction given or seen a stamp above this one?
+ */
+bool
+mx_writer_stamped_after(TimestampTz stamp)
+{
+	return last_stamp > stamp;
+}
+
+/*
  * A row keeps the recency that it came with: the clock will be above it.
  */
 void

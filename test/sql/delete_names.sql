@@ -346,7 +346,7 @@ SELECT o.type, o.identity
   JOIN pg_catalog.pg_extension AS e ON e.oid OPERATOR(pg_catalog.=) d.refobjid
  CROSS JOIN LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) AS o
  WHERE e.extname OPERATOR(pg_catalog.=) 'metaxy' AND d.deptype OPERATOR(pg_catalog.=) 'e'
-   AND o.type IN ('table', 'view', 'sequence', 'function', 'event trigger');
+   AND o.type OPERATOR(pg_catalog.=) ANY ('{table,view,sequence,function,event trigger}');
 SET search_path = pg_catalog;
 DROP EXTENSION metaxy;
 CREATE FUNCTION public.plant(type text, identity text) RETURNS text LANGUAGE plpgsql AS $$

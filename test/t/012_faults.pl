@@ -143,11 +143,16 @@ sub kill_backend
 
 	is(PostgreSQL::Test::Utils::system_log('pg_ctl', 'kill', 'KILL', $pid), 0,
 		'killed');
-	# the server has seen it once it does not answer any more, or answers anew
-	$node->poll_query_until('postgres',
-		"SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid")
-	  or die 'the server did not come back';
-	return;
+	# the server has seen it once it does not answer any more, or answers anew;
+	# meanwhile psql can be gone before it was given the query: eval
+	my $query = "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid";
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		my ($ret, $stdout) = eval { $node->psql('postgres', $query) };
+		return if defined $ret && $ret == 0 && $stdout eq 't';
+		usleep(100_000);
+	}
+	die 'the server did not come back';
 }
 
 for my $delete ($soft, $hard)
