@@ -385,6 +385,49 @@ ROWS 10;
 COMMENT ON FUNCTION @extschema@.metaxy_undelete(bigint, text, boolean) IS
 	'brings back what a soft delete has hidden and nothing has followed since; of an undelete, hides it again';
 
+CREATE FUNCTION @extschema@.metaxy_orphans(row_type anyelement)
+RETURNS SETOF anyelement
+AS 'MODULE_PATHNAME', 'metaxy_orphans'
+LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.metaxy_orphans(anyelement) IS
+	'active samples of a table that have lost an upstream sample on a required dependency: metaxy_orphans(NULL::my_table)';
+
+CREATE FUNCTION @extschema@.metaxy_orphan_counts(
+	feature text DEFAULT NULL,
+	OUT feature text,
+	OUT upstream text,
+	OUT orphans bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'metaxy_orphan_counts'
+LANGUAGE C STABLE PARALLEL UNSAFE
+ROWS 100;
+COMMENT ON FUNCTION @extschema@.metaxy_orphan_counts(text) IS
+	'how many active samples have lost an upstream sample, for each required dependency; null where the caller may not SELECT';
+
+CREATE FUNCTION @extschema@.metaxy_delete_orphans(
+	feature text,
+	soft boolean DEFAULT true,
+	cascade text DEFAULT 'none',
+	dry_run boolean DEFAULT false,
+	reason text DEFAULT NULL,
+	max_samples bigint DEFAULT NULL,
+	expect text DEFAULT NULL)
+RETURNS TABLE (
+	step integer,
+	feature text,
+	relation pg_catalog.regclass,
+	samples bigint,
+	"rows" bigint,
+	stale bigint,
+	deletion_id bigint,
+	stamp timestamptz,
+	digest text)
+AS 'MODULE_PATHNAME', 'metaxy_delete_orphans'
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+ROWS 10;
+COMMENT ON FUNCTION @extschema@.metaxy_delete_orphans(text, boolean, text, boolean, text, bigint, text) IS
+	'deletes the samples that metaxy_orphans shows, and what cascade names with them';
+
 --
 -- Writing
 --

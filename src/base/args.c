@@ -52,6 +52,24 @@ mx_arg_bool(FunctionCallInfo fcinfo, int argno, const char *name)
 }
 
 /*
+ * Number that must not be negative; NULL, no limit, is -1.
+ */
+int64
+mx_arg_limit(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	int64		limit;
+
+	if (PG_ARGISNULL(argno))
+		return -1;
+	limit = PG_GETARG_INT64(argno);
+	if (limit < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" must not be negative", name)));
+	return limit;
+}
+
+/*
  * Text array argument that must not be NULL, as a list of strings.
  */
 List *

@@ -49,6 +49,8 @@ extern int	mx_clock_shift;		/* milliseconds */
 extern char *mx_arg_text(FunctionCallInfo fcinfo, int argno, const char *name);
 extern char *mx_arg_text_or_null(FunctionCallInfo fcinfo, int argno);
 extern bool mx_arg_bool(FunctionCallInfo fcinfo, int argno, const char *name);
+extern int64 mx_arg_limit(FunctionCallInfo fcinfo, int argno,
+						  const char *name);
 extern List *mx_arg_names(FunctionCallInfo fcinfo, int argno, const char *name);
 extern List *mx_array_names(ArrayType *array, const char *name);
 extern Datum mx_names_array(List *names);
@@ -78,6 +80,7 @@ extern char *mx_collation_name(Oid collation);
 extern bool mx_has_role(Oid role);
 extern void mx_require_table_owner(Oid relid);
 extern void mx_require_select(Oid relid);
+extern bool mx_may_select(Oid relid);
 extern void mx_require_insert(Oid relid);
 extern bool mx_rls_applies(Oid relid);
 

@@ -52,6 +52,15 @@ mx_require_select(Oid relid)
 }
 
 /*
+ * May the caller read all of the relation?
+ */
+bool
+mx_may_select(Oid relid)
+{
+	return pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+/*
  * The same of writing to some column.
  */
 void

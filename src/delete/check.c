@@ -150,6 +150,8 @@ check_step(const MxDelete *delete, const MxStep *step)
 				 errhint("Drop the rule, or use a trigger instead.")));
 	if (!request->soft)
 		check_can_remove(rel);
+	if (step->named && request->orphans)
+		mx_check_orphans(delete->registry, feature->key);
 	if (step->named)
 	{
 		foreach(lc, request->filters)

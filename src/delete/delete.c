@@ -49,12 +49,21 @@ PG_FUNCTION_INFO_V1(metaxy_delete);
 Datum
 metaxy_delete(PG_FUNCTION_ARGS)
 {
+	return mx_delete_call(fcinfo, mx_delete_request);
+}
+
+/*
+ * A call that deletes what its request says.
+ */
+Datum
+mx_delete_call(FunctionCallInfo fcinfo, MxReadRequest read)
+{
 	MxDelete	delete = {0};
 	MxTurn		turn = {0};
 
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
-	delete.request = mx_delete_request(fcinfo);
+	delete.request = read(fcinfo);
 	delete.find = mx_find_samples;
 	if (!delete.request->dry_run)
 	{
@@ -159,7 +168,7 @@ load_registry(const MxRequest *request)
 {
 	MxRegistry *registry;
 
-	if (request->cascade != MX_CASCADE_NONE ||
+	if (request->cascade != MX_CASCADE_NONE || request->orphans ||
 		list_length(request->features) > 1)
 		return mx_registry_load();
 

@@ -47,6 +47,7 @@ typedef struct MxRequest
 	int64		undoes;			/* an undelete: of this operation, else 0 */
 	TimestampTz undoes_stamp;	/* which had this stamp */
 	bool		restores;		/* it writes live rows, not tombstones */
+	bool		orphans;		/* the orphans of the feature */
 } MxRequest;
 
 /* why a sample of a feature may be doomed */
@@ -174,6 +175,10 @@ extern void mx_append_filters(MxMatch *match, StringInfo sql);
 extern bool mx_append_keys(MxMatch *match, StringInfo sql, MxStore *store,
 						   List *own_columns, List *store_columns,
 						   bool exists);
+extern void mx_append_joined(StringInfo sql, const MxFeature *feature,
+							 const char *column, const char *ref,
+							 const MxFeature *upstream, const char *up,
+							 const char *alias);
 extern void mx_append_key_join(MxMatch *match, StringInfo sql,
 							   const char *alias, MxStore *store,
 							   List *own_columns, List *store_columns);
@@ -241,6 +246,17 @@ extern void mx_soft_delete(MxDelete *delete, MxStep *step);
 
 /* in hard.c */
 extern void mx_hard_delete(MxDelete *delete, MxStep *step);
+
+/* in delete.c */
+typedef MxRequest *(*MxReadRequest) (FunctionCallInfo fcinfo);
+
+extern Datum mx_delete_call(FunctionCallInfo fcinfo, MxReadRequest read);
+
+/* in orphans.c */
+extern void mx_check_orphans(const MxRegistry *registry, const char *key);
+extern void mx_append_orphan(StringInfo sql, MxQuery *query,
+							 const MxRegistry *registry, int place,
+							 const char *ref);
 
 /* in ledger.c */
 extern void mx_ledger_write(MxDelete *delete);

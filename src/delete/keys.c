@@ -285,6 +285,32 @@ append_comparisons(MxMatch *match, StringInfo sql, const char *alias,
 }
 
 /*
+ * "ref.column = alias.up", as the edge between two features compares them.
+ */
+void
+mx_append_joined(StringInfo sql, const MxFeature *feature, const char *column,
+				 const char *ref, const MxFeature *upstream, const char *up,
+				 const char *alias)
+{
+	Oid			types[2];
+	Oid			collations[2];
+	int32		typmod;
+
+	get_atttypetypmodcoll(feature->relid, get_attnum(feature->relid, column),
+						  &types[0], &typmod, &collations[0]);
+	get_atttypetypmodcoll(upstream->relid, get_attnum(upstream->relid, up),
+						  &types[1], &typmod, &collations[1]);
+	mx_append_column(sql, ref, column);
+	appendStringInfoChar(sql, ' ');
+	mx_append_operator(sql, mx_equality(types[0], types[1]));
+	appendStringInfoChar(sql, ' ');
+	mx_append_column(sql, alias, up);
+	if (OidIsValid(collations[0]) && OidIsValid(collations[1]) &&
+		collations[0] != collations[1])
+		appendStringInfo(sql, " COLLATE %s", mx_collation_name(collations[0]));
+}
+
+/*
  * A key as it is compared.  An edge compares by the collation of the child's
  * column, whichever way it is gone.
  */

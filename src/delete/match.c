@@ -174,6 +174,16 @@ source_hit(Finder *finder, int number)
 			return;
 		case MX_SOURCE_FILTER:
 			finder->hits[number].inner = true;
+			if (finder->match.delete->request->orphans)
+			{
+				initStringInfo(&sql);
+				mx_append_orphan(&sql, finder->match.query,
+								 finder->match.delete->registry,
+								 finder->match.step->feature,
+								 finder->match.ref);
+				finder->hits[number].text = sql.data;
+				return;
+			}
 			if (finder->match.delete->request->sample_history)
 			{
 				finder->hits[number].text = mx_sample_history(&finder->match);

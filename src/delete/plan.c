@@ -28,6 +28,7 @@ static void choose_members(PlanState *state);
 static void add_steps(PlanState *state, MxPlan *plan);
 static void plan_seeds(PlanState *state, MxPlan *plan, MxStep *step);
 static void plan_sources(PlanState *state, MxPlan *plan, MxStep *step);
+static bool wants_all(const MxRequest *request);
 static void add_own_source(PlanState *state, MxStep *step,
 						   MxSource **sources, int *nsources);
 static void add_child_sources(PlanState *state, MxStep *step,
@@ -220,7 +221,7 @@ plan_sources(PlanState *state, MxPlan *plan, MxStep *step)
 	int			start = graph->in_start[step->feature];
 	int			end = graph->in_start[step->feature + 1];
 
-	step->whole = step->named && state->request->filters == NIL;
+	step->whole = step->named && wants_all(state->request);
 	for (int i = start; down && i < end; i++)
 	{
 		int			edge = graph->in_edge[i];
@@ -267,6 +268,15 @@ plan_sources(PlanState *state, MxPlan *plan, MxStep *step)
 }
 
 /*
+ * Does the request leave nothing out?
+ */
+static bool
+wants_all(const MxRequest *request)
+{
+	return request->filters == NIL && !request->orphans;
+}
+
+/*
  * What the request itself says of a feature: all of it, or what the filters
  * match.
  */
@@ -278,7 +288,7 @@ add_own_source(PlanState *state, MxStep *step, MxSource **sources,
 		return;
 	Assert(*nsources == 0);
 	*sources = palloc0(sizeof(MxSource));
-	(*sources)[0].kind = step->whole || state->request->filters == NIL ?
+	(*sources)[0].kind = step->whole || wants_all(state->request) ?
 		MX_SOURCE_ALL : MX_SOURCE_FILTER;
 	*nsources = 1;
 }

@@ -68,12 +68,7 @@ mx_delete_request(FunctionCallInfo fcinfo)
 		mx_choice(mx_arg_text(fcinfo, ARG_PARTIAL, "partial"),
 				  "partial", partials) == 1;
 	request->reason = mx_arg_text_or_null(fcinfo, ARG_REASON);
-	request->max_samples = PG_ARGISNULL(ARG_MAX_SAMPLES) ? -1 :
-		PG_GETARG_INT64(ARG_MAX_SAMPLES);
-	if (!PG_ARGISNULL(ARG_MAX_SAMPLES) && request->max_samples < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"max_samples\" must not be negative")));
+	request->max_samples = mx_arg_limit(fcinfo, ARG_MAX_SAMPLES, "max_samples");
 	request->expect = mx_arg_text_or_null(fcinfo, ARG_EXPECT);
 	read_filters(fcinfo, request);
 	check_options(request);

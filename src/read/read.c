@@ -53,7 +53,6 @@ typedef struct ReadRequest
 static void read_request(FunctionCallInfo fcinfo, ReadRequest *request);
 static void read_as_of(FunctionCallInfo fcinfo, ReadRequest *request);
 static TimestampTz latest_instant(void);
-static MxFeature *feature_of_type(Oid type);
 static void refuse_table(Oid relid) pg_attribute_noreturn();
 static Relation open_table(const MxFeature *feature,
 						   const ReadRequest *request);
@@ -83,7 +82,7 @@ metaxy_read(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	read_request(fcinfo, &request);
-	feature = feature_of_type(get_fn_expr_argtype(fcinfo->flinfo,
+	feature = mx_feature_of_type(get_fn_expr_argtype(fcinfo->flinfo,
 												  ARG_ROW_TYPE));
 	rel = open_table(feature, &request);
 
@@ -182,8 +181,8 @@ latest_instant(void)
  * The registry is open to everybody: rights on the table are asked for once
  * it is known to be the right one.
  */
-static MxFeature *
-feature_of_type(Oid type)
+MxFeature *
+mx_feature_of_type(Oid type)
 {
 	Oid			relid = InvalidOid;
 	MxFeature  *feature;

@@ -82,6 +82,9 @@ extern void mx_grants_save(const char *key, const char *view, Oid viewid);
 extern void mx_grants_restore(const char *key, const char *view, Oid viewid,
 							  Oid owner);
 
+/* in read.c */
+extern MxFeature *mx_feature_of_type(Oid type);
+
 /*
  * in filter.c
  *

@@ -25,4 +25,10 @@ SELECT chunk_id FROM chunk_active ORDER BY 1;
 SELECT kind, features, options ->> 'undoes' = :'d1' AS undoes, options -> 'restores' AS restores, samples
   FROM metaxy_deletions ORDER BY id DESC LIMIT 1;
 SELECT undone_by = (SELECT max(id) FROM metaxy_deletions) FROM metaxy_deletions WHERE id = :d1;
+SET client_min_messages = warning;		-- the notice has numbers
 SELECT * FROM metaxy_undelete(:d1);
+
+SELECT metaxy_unregister('video/chunk');
+SELECT metaxy_unregister('video');
+SET client_min_messages = warning;
+DROP SCHEMA metaxy_undelete CASCADE;
