@@ -23,22 +23,22 @@ OBJS = \
 	src/registry/edge.o src/registry/feature.o src/registry/graph.o \
 	src/registry/join.o src/registry/order.o src/registry/ready.o \
 	src/registry/record.o src/registry/render.o src/registry/rows.o \
-	src/registry/spec.o src/registry/sync.o src/registry/sync_apply.o \
+	src/registry/same.o src/registry/spec.o src/registry/sync.o src/registry/sync_apply.o \
 	src/registry/sync_edges.o src/registry/sync_features.o \
 	src/registry/unique.o \
 	src/read/columns.o src/read/filter.o src/read/grants.o src/read/latest.o \
 	src/read/literal.o src/read/read.o src/read/safe.o src/read/status.o \
 	src/read/trust.o src/read/view_query.o src/read/view_triggers.o \
 	src/read/views.o \
-	src/write/stamp.o src/write/target.o src/write/turn.o \
-	src/write/writer.o \
+	src/write/stamp.o src/write/stamp_trigger.o src/write/target.o \
+	src/write/turn.o src/write/writer.o \
 	src/delete/check.o src/delete/delete.o src/delete/find.o \
 	src/delete/foreign_keys.o src/delete/hard.o src/delete/history.o \
 	src/delete/keys.o src/delete/ledger.o src/delete/look.o \
 	src/delete/match.o src/delete/plan.o src/delete/request.o \
 	src/delete/rows.o src/delete/soft.o src/delete/write.o \
-	src/active/finish.o src/active/rows.o src/active/statement.o \
-	src/active/trigger.o
+	src/active/finish.o src/active/insert.o src/active/met.o \
+	src/active/rows.o src/active/statement.o src/active/trigger.o
 
 DATA = $(wildcard sql/metaxy--*.sql)
 

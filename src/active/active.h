@@ -4,8 +4,9 @@
  *		INSERT, UPDATE, DELETE and MERGE on the view of active samples.
  *
  *		trigger.c is called for each statement and each row, statement.c keeps
- *		what belongs to one statement, rows.c writes the rows that are inserted
- *		or updated, finish.c does what can only be done when all rows are known.
+ *		what belongs to one statement, met.c which samples it has met, rows.c
+ *		writes the rows that are inserted or updated, finish.c does what can
+ *		only be done when all rows are known.
  *
  * src/active/active.h
  *
@@ -30,7 +31,7 @@ typedef struct MxMet
 /* an INSERT of one row, prepared for one set of columns */
 typedef struct MxInsert
 {
-	SPIPlanPtr	plan;			/* saved; NULL: not prepared yet */
+	SPIPlanPtr	plan;			/* saved */
 	Bitmapset  *columns;		/* of the view, from 1 */
 	bool		copies;			/* of a row: with values of identity columns */
 } MxInsert;
@@ -72,7 +73,7 @@ typedef struct MxStatement
 	Bitmapset  *generated;		/* columns of the view, from 1: generated */
 	Bitmapset  *defaulted;		/* ... that a null is not written to */
 	Bitmapset  *copied;			/* ... that a new version takes over */
-	MxInsert	insert;
+	List	   *plans;			/* of MxInsert *, see insert.c */
 	bool		may_select;		/* what was written can be given back */
 } MxStatement;
 
@@ -81,12 +82,29 @@ extern MxStatement *mx_statement_find(TriggerData *trigger);
 extern MxStatement *mx_statement_begin(TriggerData *trigger);
 extern void mx_statement_take_turn(MxStatement *statement);
 extern void mx_statement_stamp(MxStatement *statement);
-extern bool mx_statement_meets(MxStatement *statement, MxMet *met,
-							   HeapTuple row, TupleDesc desc);
 extern void mx_statement_end(MxStatement *statement);
 extern const MxFeature *mx_statement_feature(const MxStatement *statement);
 extern void mx_stale_view(Relation view) pg_attribute_noreturn();
+
+/* in met.c */
+extern void mx_met_start(MxStatement *statement, Relation view);
+extern bool mx_met(MxStatement *statement, MxMet *met, HeapTuple row,
+				   TupleDesc desc);
 extern void mx_changed_meanwhile(const MxFeature *feature) pg_attribute_noreturn();
+
+/* a row of the view, taken apart */
+typedef struct MxRow
+{
+	TupleDesc	desc;
+	Datum	   *values;
+	bool	   *nulls;
+} MxRow;
+
+/* in insert.c */
+extern bool mx_active_append(MxStatement *statement, const MxRow *row,
+							 Bitmapset *columns, bool copies,
+							 HeapTuple *written);
+extern void mx_active_free(MxStatement *statement);
 
 /* in rows.c */
 extern HeapTuple mx_active_insert(MxStatement *statement, TriggerData *trigger);

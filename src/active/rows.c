@@ -22,32 +22,16 @@
 
 #include "active/active.h"
 
-/* a row of the view, taken apart */
-typedef struct Row
-{
-	TupleDesc	desc;
-	Datum	   *values;
-	bool	   *nulls;
-} Row;
-
-static Row	take_apart(HeapTuple tuple, TupleDesc desc);
+static MxRow take_apart(HeapTuple tuple, TupleDesc desc);
 static void require_visible(const MxStatement *statement, TriggerData *trigger,
-							const Row *row);
-static void set_stamp(const MxStatement *statement, Row *row,
-					  const char *column);
-static Bitmapset *given_columns(const MxStatement *statement, const Row *row);
+							const MxRow *row);
+static Bitmapset *given_columns(const MxStatement *statement, const MxRow *row);
 static void find_copied(MxStatement *statement, TriggerData *trigger);
-static void check_update(const MxStatement *statement, const Row *old,
-						 const Row *new);
-static void require_unchanged(const Row *old, const Row *new, int column,
+static void check_update(const MxStatement *statement, const MxRow *old,
+						 const MxRow *new);
+static void require_unchanged(const MxRow *old, const MxRow *new, int column,
 							  int code, const char *detail, const char *hint);
-static bool append_row(MxStatement *statement, const Row *row,
-					   Bitmapset *columns, bool copies, HeapTuple *written);
-static uint64 run_stamped(SPIPlanPtr plan, Datum *values, const char *nulls,
-						  TimestampTz stamp);
-static void prepare(MxStatement *statement, TupleDesc desc, Bitmapset *columns,
-					bool copies);
-static void require_kept(const MxStatement *statement, const Row *wanted,
+static void require_kept(const MxStatement *statement, const MxRow *wanted,
 						 HeapTuple written);
 static void refuse_change(const MxStatement *statement, const char *what);
 
@@ -58,14 +42,14 @@ static void refuse_change(const MxStatement *statement, const char *what);
 HeapTuple
 mx_active_insert(MxStatement *statement, TriggerData *trigger)
 {
-	Row			row = take_apart(trigger->tg_trigtuple,
+	MxRow		row = take_apart(trigger->tg_trigtuple,
 								 RelationGetDescr(trigger->tg_relation));
 	HeapTuple	written = trigger->tg_trigtuple;
 
 	require_visible(statement, trigger, &row);
 	mx_statement_stamp(statement);
-	if (!append_row(statement, &row, given_columns(statement, &row), false,
-					&written))
+	if (!mx_active_append(statement, &row, given_columns(statement, &row), false,
+						  &written))
 		return NULL;
 	statement->ninserted++;
 	return written;
@@ -78,19 +62,18 @@ HeapTuple
 mx_active_update(MxStatement *statement, TriggerData *trigger)
 {
 	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
-	Row			old = take_apart(trigger->tg_trigtuple, desc);
-	Row			new = take_apart(trigger->tg_newtuple, desc);
+	MxRow		old = take_apart(trigger->tg_trigtuple, desc);
+	MxRow		new = take_apart(trigger->tg_newtuple, desc);
 	HeapTuple	written = NULL;
 
 	if (statement->copied == NULL)
 		find_copied(statement, trigger);
 	check_update(statement, &old, &new);
 	require_visible(statement, trigger, &new);
-	if (!mx_statement_meets(statement, &statement->updated,
-							trigger->tg_trigtuple, desc))
+	if (!mx_met(statement, &statement->updated, trigger->tg_trigtuple, desc))
 		return NULL;
-	if (!append_row(statement, &new, bms_copy(statement->copied), true,
-					&written))
+	if (!mx_active_append(statement, &new, bms_copy(statement->copied), true,
+						  &written))
 		refuse_change(statement, "swallowed");
 	if (written == NULL)
 		return trigger->tg_newtuple;
@@ -98,10 +81,10 @@ mx_active_update(MxStatement *statement, TriggerData *trigger)
 	return written;
 }
 
-static Row
+static MxRow
 take_apart(HeapTuple tuple, TupleDesc desc)
 {
-	Row			row;
+	MxRow		row;
 
 	row.desc = desc;
 	row.values = palloc(sizeof(Datum) * desc->natts);
@@ -115,7 +98,7 @@ take_apart(HeapTuple tuple, TupleDesc desc)
  */
 static void
 require_visible(const MxStatement *statement, TriggerData *trigger,
-				const Row *row)
+				const MxRow *row)
 {
 	const MxFeature *feature = mx_statement_feature(statement);
 	int			deleted = SPI_fnumber(row->desc, MX_DELETED_AT);
@@ -140,21 +123,12 @@ require_visible(const MxStatement *statement, TriggerData *trigger,
 						 MX_FEATURE_VERSION)));
 }
 
-static void
-set_stamp(const MxStatement *statement, Row *row, const char *column)
-{
-	int			number = SPI_fnumber(row->desc, column);
-
-	row->values[number - 1] = TimestampTzGetDatum(statement->delete.stamp);
-	row->nulls[number - 1] = false;
-}
-
 /*
  * The columns that an INSERT gives: not those that are generated, nor null
  * ones that the table has a value for.
  */
 static Bitmapset *
-given_columns(const MxStatement *statement, const Row *row)
+given_columns(const MxStatement *statement, const MxRow *row)
 {
 	Bitmapset  *columns = NULL;
 
@@ -202,7 +176,7 @@ find_copied(MxStatement *statement, TriggerData *trigger)
  * cannot be set.
  */
 static void
-check_update(const MxStatement *statement, const Row *old, const Row *new)
+check_update(const MxStatement *statement, const MxRow *old, const MxRow *new)
 {
 	int			nids = statement->key->tts_tupleDescriptor->natts - 1;
 
@@ -228,7 +202,7 @@ check_update(const MxStatement *statement, const Row *old, const Row *new)
  * Equal by their type is unchanged, though what is written may differ.
  */
 static void
-require_unchanged(const Row *old, const Row *new, int column, int code,
+require_unchanged(const MxRow *old, const MxRow *new, int column, int code,
 				  const char *detail, const char *hint)
 {
 	Form_pg_attribute attr = TupleDescAttr(old->desc, column);
@@ -258,137 +232,14 @@ require_unchanged(const Row *old, const Row *new, int column, int code,
 }
 
 /*
- * Appends a row with the statement's stamp; false where it was swallowed.
- * "written" is set to what the table has, as far as the caller may read it.
- */
-static bool
-append_row(MxStatement *statement, const Row *row, Bitmapset *columns,
-		   bool copies, HeapTuple *written)
-{
-	MemoryContext result_context = CurrentMemoryContext;
-	int			created = SPI_fnumber(row->desc, MX_CREATED_AT);
-	int			version = SPI_fnumber(row->desc, MX_FEATURE_VERSION);
-	const char *current = mx_statement_feature(statement)->version;
-	Datum	   *values = palloc(sizeof(Datum) * row->desc->natts);
-	char	   *nulls = palloc(row->desc->natts);
-	Row			stamped = *row;
-	int			count = 0;
-	int			column = 0;
-	bool		done;
-
-	set_stamp(statement, &stamped, MX_UPDATED_AT);
-	if (row->nulls[created - 1])
-		set_stamp(statement, &stamped, MX_CREATED_AT);
-	if (current != NULL && row->nulls[version - 1])
-	{
-		stamped.values[version - 1] = CStringGetTextDatum(current);
-		stamped.nulls[version - 1] = false;
-	}
-	columns = bms_add_member(columns, SPI_fnumber(row->desc, MX_UPDATED_AT));
-	columns = bms_add_member(columns, created);
-	if (current != NULL)
-		columns = bms_add_member(columns, version);
-
-	SPI_connect();
-	if (statement->insert.plan == NULL || statement->insert.copies != copies ||
-		!bms_equal(statement->insert.columns, columns))
-		prepare(statement, row->desc, columns, copies);
-	while ((column = bms_next_member(columns, column)) > 0)
-	{
-		values[count] = stamped.values[column - 1];
-		nulls[count++] = stamped.nulls[column - 1] ? 'n' : ' ';
-	}
-	done = run_stamped(statement->insert.plan, values, nulls,
-					   statement->delete.stamp) > 0;
-	if (done && statement->may_select)
-	{
-		MemoryContext save = MemoryContextSwitchTo(result_context);
-
-		*written = heap_copytuple(SPI_tuptable->vals[0]);
-		MemoryContextSwitchTo(save);
-	}
-	SPI_finish();
-	return done;
-}
-
-/*
- * The stamping trigger keeps the stamp of rows that have the operation's.
- */
-static uint64
-run_stamped(SPIPlanPtr plan, Datum *values, const char *nulls,
-			TimestampTz stamp)
-{
-	TimestampTz save = mx_operation_stamp;
-	volatile int rc = 0;
-
-	mx_operation_stamp = stamp;
-	PG_TRY();
-	{
-		rc = SPI_execute_plan(plan, values, nulls, false, 0);
-	}
-	PG_FINALLY();
-	{
-		mx_operation_stamp = save;
-	}
-	PG_END_TRY();
-	if (rc < 0)
-		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
-	return SPI_processed;
-}
-
-static void
-prepare(MxStatement *statement, TupleDesc desc, Bitmapset *columns, bool copies)
-{
-	MxInsert   *insert = &statement->insert;
-	StringInfoData sql;
-	Oid		   *types = palloc(sizeof(Oid) * desc->natts);
-	MemoryContext save;
-	int			count = 0;
-	int			column = 0;
-	SPIPlanPtr	plan;
-
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "INSERT INTO %s",
-					 mx_relation_name(mx_statement_feature(statement)->relid));
-	while ((column = bms_next_member(columns, column)) > 0)
-	{
-		Form_pg_attribute attr = TupleDescAttr(desc, column - 1);
-
-		appendStringInfo(&sql, "%s%s", count == 0 ? " (" : ", ",
-						 quote_identifier(NameStr(attr->attname)));
-		types[count++] = attr->atttypid;
-	}
-	appendStringInfo(&sql, ")%s VALUES (",
-					 copies ? " OVERRIDING SYSTEM VALUE" : "");
-	for (int i = 1; i <= count; i++)
-		appendStringInfo(&sql, "%s$%d", i > 1 ? ", " : "", i);
-	appendStringInfoChar(&sql, ')');
-	for (int i = 0; statement->may_select && i < desc->natts; i++)
-		appendStringInfo(&sql, "%s%s", i > 0 ? ", " : " RETURNING ",
-						 quote_identifier(NameStr(TupleDescAttr(desc, i)->attname)));
-
-	plan = SPI_prepare_cursor(sql.data, count, types, CURSOR_OPT_GENERIC_PLAN);
-	if (plan == NULL || SPI_keepplan(plan) != 0)
-		elog(ERROR, "could not prepare an INSERT: %s",
-			 SPI_result_code_string(SPI_result));
-	if (insert->plan != NULL)
-		SPI_freeplan(insert->plan);
-	insert->plan = plan;
-	insert->copies = copies;
-	save = MemoryContextSwitchTo(statement->context);
-	insert->columns = bms_copy(columns);
-	MemoryContextSwitchTo(save);
-}
-
-/*
  * A trigger of the table must not make another sample of a new version, nor
  * give it another place in time or another feature version: 09000.
  */
 static void
-require_kept(const MxStatement *statement, const Row *wanted, HeapTuple written)
+require_kept(const MxStatement *statement, const MxRow *wanted, HeapTuple written)
 {
 	const MxFeature *feature = mx_statement_feature(statement);
-	Row			row = take_apart(written, wanted->desc);
+	MxRow		row = take_apart(written, wanted->desc);
 	int			updated = SPI_fnumber(row.desc, MX_UPDATED_AT) - 1;
 	int			deleted = SPI_fnumber(row.desc, MX_DELETED_AT) - 1;
 	bool		same;

@@ -107,9 +107,8 @@ do_row(TriggerData *trigger)
 		return mx_active_insert(statement, trigger);
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		return mx_active_update(statement, trigger);
-	if (!mx_statement_meets(statement, &statement->deleted,
-							trigger->tg_trigtuple,
-							RelationGetDescr(trigger->tg_relation)))
+	if (!mx_met(statement, &statement->deleted, trigger->tg_trigtuple,
+				RelationGetDescr(trigger->tg_relation)))
 		return NULL;
 	return trigger->tg_trigtuple;
 }

@@ -67,7 +67,6 @@ typedef struct MxRegistry
 
 /* in catalog.c */
 extern MxRegistry *mx_registry_load(void);
-extern bool mx_registry_same(const MxRegistry *a, const MxRegistry *b);
 extern MxFeature *mx_feature_load(const char *key);
 extern MxFeature *mx_feature_of_table(Oid relid);
 extern MxFeature *mx_feature_of_view(Oid view);
@@ -77,6 +76,9 @@ extern int	mx_registry_require(const MxRegistry *registry, const char *key);
 extern MxFeature *mx_feature_require(const char *key);
 extern void mx_registry_lock(void);
 extern void mx_rename_lists(Jsonb *rename, List **from, List **to);
+
+/* in same.c */
+extern bool mx_registry_same(const MxRegistry *a, const MxRegistry *b);
 
 /* in join.c */
 extern void mx_join_columns(const MxFeature *feature,

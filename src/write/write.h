@@ -3,8 +3,8 @@
  * write.h
  *		Rows on their way into feature tables, and how deletes meet them.
  *
- *		stamp.c is the trigger that stamps each row; target.c knows which
- *		feature a table belongs to; writer.c keeps what this transaction has
+ *		stamp.c is the trigger that stamps each row, stamp_trigger.c puts it on
+ *		tables; target.c knows which feature a table belongs to; writer.c keeps what this transaction has
  *		written; turn.c lets a delete wait for writers without stopping them.
  *
  * src/write/write.h
@@ -63,7 +63,7 @@ extern void mx_feature_locktag(LOCKTAG *tag, Oid table);
 /* stamp of the operation whose rows are being written now, or 0 */
 extern TimestampTz mx_operation_stamp;
 
-/* in stamp.c */
+/* in stamp_trigger.c */
 #define MX_STAMP_TRIGGER	"zzzz_metaxy_stamp"
 
 extern bool mx_is_stamp_trigger(const Trigger *trigger);
