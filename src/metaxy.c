@@ -23,7 +23,10 @@ void		_PG_init(void);
 /* metaxy.filter_language: what a filter may say, checked in read/safe.c */
 int			mx_filter_language = MX_FILTER_SAFE;
 
-/* metaxy.max_skew: how far ahead of the wall clock a row may be dated */
+/*
+ * metaxy.max_skew: how far ahead of the wall clock a row may be dated.  One row
+ * takes the clock along for everybody, so it is for superusers to set.
+ */
 int			mx_max_skew = 5 * 60 * 1000;
 
 /* metaxy.log_filter: whether the ledger keeps the text of filters */
@@ -55,7 +58,7 @@ _PG_init(void)
 							NULL,
 							&mx_max_skew,
 							5 * 60 * 1000, 0, INT_MAX,
-							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomBoolVariable("metaxy.log_filter",
 							 "Keeps the text of filters in the ledger.",
 							 "Filters may hold personal data; switched off, the ledger says only that there was one.",

@@ -4,6 +4,7 @@
 --
 CREATE ROLE regress_metaxy_owner;
 CREATE ROLE regress_metaxy_other;
+GRANT SET ON PARAMETER metaxy.max_skew TO regress_metaxy_owner;
 CREATE SCHEMA reg AUTHORIZATION regress_metaxy_owner;
 SET search_path = reg, public;
 SET client_min_messages = warning;
@@ -383,4 +384,5 @@ RESET ROLE;
 SELECT metaxy_unregister(feature) FROM metaxy_feature;
 DROP SCHEMA reg, closed CASCADE;
 DROP FOREIGN DATA WRAPPER regress_metaxy_fdw CASCADE;
+REVOKE SET ON PARAMETER metaxy.max_skew FROM regress_metaxy_owner;
 DROP ROLE regress_metaxy_owner, regress_metaxy_other;

@@ -10,6 +10,7 @@ SET search_path = stamp, public;
 SET client_min_messages = warning;
 -- the clock may be hours ahead of the wall already
 SET metaxy.max_skew = '12h';
+GRANT SET ON PARAMETER metaxy.max_skew TO regress_metaxy_owner;
 SET ROLE regress_metaxy_owner;
 
 -- what the clock says, as a time
@@ -232,6 +233,10 @@ SELECT count(*) FROM video WHERE n = 7;
 INSERT INTO video VALUES ('created', 8, 'v1', now() + interval '1 day', '2001-02-03 UTC');
 -- the tombstone's own time counts
 INSERT INTO video VALUES ('tombstone', 9, 'v1', now(), now() + interval '1 day', '2001-02-03 UTC');
+-- one row takes the clock along for everybody: not everybody may lift the limit
+SET ROLE regress_metaxy_writer;
+SET metaxy.max_skew = '2 d';														-- error
+SET ROLE regress_metaxy_owner;
 SET metaxy.max_skew = '2 d';
 SELECT clock() AS before \gset
 BEGIN;
@@ -562,4 +567,5 @@ SELECT metaxy_unregister(feature) FROM metaxy_feature;
 SELECT count(*) FROM metaxy_feature;
 DROP SCHEMA stamp CASCADE;
 DROP FUNCTION public.regress_metaxy_change();
+REVOKE SET ON PARAMETER metaxy.max_skew FROM regress_metaxy_owner;
 DROP ROLE regress_metaxy_owner, regress_metaxy_writer;
