@@ -67,7 +67,9 @@ mx_delete_call(FunctionCallInfo fcinfo, MxReadRequest read)
 	delete.find = mx_find_samples;
 	if (!delete.request->dry_run)
 	{
-		PreventCommandIfReadOnly("metaxy_delete()");
+		PreventCommandIfReadOnly(delete.request->orphans ?
+								 "metaxy_delete_orphans()" :
+								 "metaxy_delete()");
 		delete.turn = &turn;
 	}
 	run_delete(&delete);
