@@ -46,8 +46,10 @@ typedef struct Operation
 static Operation *load_operation(int64 id);
 static void load_steps(Operation *operation);
 static void require_undoable(const Operation *operation);
-static void plan_undelete(MxDelete *delete, const Operation *operation,
-						  const char *feature);
+static List *features_to_undo(const Operation *operation, const char *feature);
+static MxPlan *plan_undelete(const MxRegistry *registry,
+							 const MxRequest *request);
+static void warn_unregistered(const MxDelete *delete);
 static void find_rows(MxDelete *delete);
 static void find_step(MxDelete *delete, MxStep *step);
 static void run_undelete(MxDelete *delete, const Operation *operation);
@@ -101,8 +103,14 @@ metaxy_undelete(PG_FUNCTION_ARGS)
 	request.undoes_stamp = operation->stamp;
 	request.restores = !operation->restored;
 	delete.request = &request;
+	request.features = features_to_undo(operation, feature);
+	request.undoes_one = feature != NULL;
+	delete.make_plan = plan_undelete;
 	delete.find = find_rows;
-	plan_undelete(&delete, operation, feature);
+	mx_plan_and_lock(&delete);
+	mx_check_delete(&delete);
+	warn_unregistered(&delete);
+	delete.kilobytes = Max(64, work_mem / Max(delete.plan->nsteps, 1));
 	request.features = mx_step_keys(&delete);
 	run_undelete(&delete, operation);
 
@@ -169,8 +177,8 @@ load_steps(Operation *operation)
 	mx_query_value(query, INT8OID, Int64GetDatum(operation->id), false);
 	appendStringInfo(mx_query_sql(query),
 					 "SELECT feature, samples, \"rows\" FROM %s.metaxy_deletion_step"
-					 " WHERE deletion_id OPERATOR(pg_catalog.=) $1",
-					 mx_schema());
+					 " WHERE deletion_id OPERATOR(pg_catalog.=) $1"
+					 " ORDER BY step", mx_schema());
 	PushActiveSnapshot(GetLatestSnapshot());
 	count = mx_query_run(query, MX_OWNER_READ, NULL);
 	PopActiveSnapshot();
@@ -214,56 +222,66 @@ require_undoable(const Operation *operation)
 }
 
 /*
+ * Those of the operation, or the one that is named, which has to be one of them.
+ */
+static List *
+features_to_undo(const Operation *operation, const char *feature)
+{
+	if (feature == NULL)
+		return operation->features;
+	if (!mx_names_member(operation->features, feature))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("feature \"%s\" took no part in deletion %lld",
+						feature, (long long) operation->id)));
+	return list_make1(pstrdup(feature));
+}
+
+/*
  * A step for each feature of the operation that is still registered, from root
  * to leaf by the graph of today; or for the one that is named, which has to be.
- * Locks their tables.
  */
-static void
-plan_undelete(MxDelete *delete, const Operation *operation,
-			  const char *feature)
+static MxPlan *
+plan_undelete(const MxRegistry *registry, const MxRequest *request)
 {
-	MxRegistry *registry = mx_registry_load();
 	MxPlan	   *plan = palloc0(sizeof(MxPlan));
 	bool	   *member = palloc0(sizeof(bool) * Max(registry->nfeatures, 1));
 	int		   *order = palloc(sizeof(int) * Max(registry->nfeatures, 1));
 	ListCell   *lc;
 
-	if (feature != NULL && !mx_names_member(operation->features, feature))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("feature \"%s\" took no part in deletion %lld",
-						feature, (long long) operation->id)));
-	if (feature != NULL)
-		member[mx_registry_require(registry, feature)] = true;
-	else
+	foreach(lc, request->features)
 	{
-		foreach(lc, operation->features)
-		{
-			int			place = mx_registry_find(registry, lfirst(lc));
+		int			place = request->undoes_one ?
+		mx_registry_require(registry, lfirst(lc)) :
+		mx_registry_find(registry, lfirst(lc));
 
-			if (place >= 0)
-				member[place] = true;
-			else
-				ereport(WARNING,
-						(errmsg("feature \"%s\" is not registered any more, nothing is restored there",
-								(char *) lfirst(lc))));
-		}
+		if (place >= 0)
+			member[place] = true;
 	}
-
 	plan->nsteps = mx_graph_order(registry->graph, member, order);
 	plan->steps = palloc0(sizeof(MxStep) * plan->nsteps);
 	plan->execution = palloc(sizeof(int) * plan->nsteps);
 	for (int i = 0; i < plan->nsteps; i++)
 	{
 		plan->steps[i].feature = order[i];
-		plan->steps[i].named = feature != NULL;
+		plan->steps[i].named = request->undoes_one;
 		plan->execution[i] = i;
 	}
-	delete->registry = registry;
-	delete->plan = plan;
-	delete->kilobytes = Max(64, work_mem / Max(plan->nsteps, 1));
-	mx_lock_tables(delete);
-	mx_check_delete(delete);
+	return plan;
+}
+
+static void
+warn_unregistered(const MxDelete *delete)
+{
+	ListCell   *lc;
+
+	foreach(lc, delete->request->features)
+	{
+		if (mx_registry_find(delete->registry, lfirst(lc)) < 0)
+			ereport(WARNING,
+					(errmsg("feature \"%s\" is not registered any more, nothing is restored there",
+							(char *) lfirst(lc))));
+	}
 }
 
 /*
