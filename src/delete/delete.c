@@ -26,7 +26,6 @@
 #define NRESULT 9
 
 static void run_delete(MxDelete *delete);
-static void plan_and_lock(MxDelete *delete);
 static void write_steps(MxDelete *delete);
 static MxRegistry *load_registry(const MxRequest *request);
 static void plan_execution(MxDelete *delete);
@@ -64,10 +63,13 @@ mx_delete_call(FunctionCallInfo fcinfo, MxReadRequest read)
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	delete.request = read(fcinfo);
+	delete.make_plan = mx_plan;
 	delete.find = mx_find_samples;
 	if (!delete.request->dry_run)
 	{
-		PreventCommandIfReadOnly("metaxy_delete()");
+		PreventCommandIfReadOnly(delete.request->orphans ?
+								 "metaxy_delete_orphans()" :
+								 "metaxy_delete()");
 		delete.turn = &turn;
 	}
 	run_delete(&delete);
@@ -88,7 +90,7 @@ run_delete(MxDelete *delete)
 	const MxRequest *request = delete->request;
 	MxPlan	   *plan;
 
-	plan_and_lock(delete);
+	mx_plan_and_lock(delete);
 	plan = delete->plan;
 	delete->kilobytes = Max(64, work_mem / plan->nsteps);
 	mx_check_delete(delete);
@@ -111,8 +113,8 @@ run_delete(MxDelete *delete)
  * part, and locks their tables.  Where anything was changed meanwhile, the
  * registry is asked again; locks that turn out not to be needed are kept.
  */
-static void
-plan_and_lock(MxDelete *delete)
+void
+mx_plan_and_lock(MxDelete *delete)
 {
 	MxRegistry *former = NULL;
 
@@ -128,7 +130,7 @@ plan_and_lock(MxDelete *delete)
 			delete->registry = former;
 			break;
 		}
-		delete->plan = mx_plan(delete->registry, delete->request);
+		delete->plan = delete->make_plan(delete->registry, delete->request);
 		mx_lock_tables(delete);
 		AcceptInvalidationMessages();
 		if (counter == SharedInvalidMessageCounter)
@@ -169,7 +171,7 @@ load_registry(const MxRequest *request)
 	MxRegistry *registry;
 
 	if (request->cascade != MX_CASCADE_NONE || request->orphans ||
-		list_length(request->features) > 1)
+		request->undoes != 0 || list_length(request->features) > 1)
 		return mx_registry_load();
 
 	registry = palloc0(sizeof(MxRegistry));

@@ -46,6 +46,7 @@ typedef struct MxRequest
 	char	   *expect;			/* NULL: anything */
 	int64		undoes;			/* an undelete: of this operation, else 0 */
 	TimestampTz undoes_stamp;	/* which had this stamp */
+	bool		undoes_one;		/* of the one feature that is named */
 	bool		restores;		/* it writes live rows, not tombstones */
 	bool		orphans;		/* the orphans of the feature */
 } MxRequest;
@@ -114,12 +115,17 @@ typedef struct MxPlan
 /* all that the parts of one call share */
 typedef struct MxDelete MxDelete;
 
+/* decides which features take part, and in which order */
+typedef MxPlan *(*MxMakePlan) (const MxRegistry *registry,
+							   const MxRequest *request);
+
 /* finds what the steps are about, under the active snapshot */
 typedef void (*MxFind) (MxDelete *delete);
 
 struct MxDelete
 {
 	const MxRequest *request;
+	MxMakePlan	make_plan;
 	MxFind		find;
 	MxRegistry *registry;
 	MxPlan	   *plan;
@@ -250,6 +256,7 @@ extern void mx_hard_delete(MxDelete *delete, MxStep *step);
 /* in delete.c */
 typedef MxRequest *(*MxReadRequest) (FunctionCallInfo fcinfo);
 
+extern void mx_plan_and_lock(MxDelete *delete);
 extern Datum mx_delete_call(FunctionCallInfo fcinfo, MxReadRequest read);
 
 /* in orphans.c */

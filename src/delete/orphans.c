@@ -46,6 +46,8 @@ enum
 };
 
 static void check_feature(const MxRegistry *registry, int place);
+static void check_upstream(const MxRegistry *registry, int edge);
+static void check_table(const MxFeature *feature);
 static void append_lost(StringInfo sql, MxQuery *query,
 						const MxRegistry *registry, int edge,
 						const char *ref);
@@ -250,30 +252,43 @@ check_feature(const MxRegistry *registry, int place)
 {
 	const MxGraph *graph = registry->graph;
 	const MxFeature *feature = &registry->features[place];
-	Relation	rel;
 
 	if (!OidIsValid(feature->relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("feature \"%s\" has no table", feature->key)));
 	mx_require_select(feature->relid);
-	rel = relation_open(feature->relid, AccessShareLock);
-	mx_check_columns(feature, rel);
-	relation_close(rel, NoLock);
+	check_table(feature);
 	for (int i = graph->in_start[place]; i < graph->in_start[place + 1]; i++)
 	{
-		const MxDependency *dependency =
-		&registry->dependencies[graph->in_edge[i]];
-		const MxFeature *upstream = &registry->features[dependency->upstream];
-
-		if (!counts_edge(registry, graph->in_edge[i]))
-			continue;
-		mx_require_select(upstream->relid);
-		mx_check_edge(feature, upstream, dependency);
-		rel = relation_open(upstream->relid, AccessShareLock);
-		mx_check_columns(upstream, rel);
-		relation_close(rel, NoLock);
+		if (counts_edge(registry, graph->in_edge[i]))
+			check_upstream(registry, graph->in_edge[i]);
 	}
+}
+
+static void
+check_upstream(const MxRegistry *registry, int edge)
+{
+	const MxDependency *dependency = &registry->dependencies[edge];
+	const MxFeature *upstream = &registry->features[dependency->upstream];
+
+	mx_require_select(upstream->relid);
+	mx_check_edge(&registry->features[dependency->feature], upstream,
+				  dependency);
+	check_table(upstream);
+}
+
+static void
+check_table(const MxFeature *feature)
+{
+	Relation	rel = try_relation_open(feature->relid, AccessShareLock);
+
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("feature \"%s\" has no table", feature->key)));
+	mx_check_columns(feature, rel);
+	relation_close(rel, NoLock);
 }
 
 /*
@@ -351,7 +366,9 @@ count_edge(const MxRegistry *registry, int edge, bool all,
 		char	   *ref = mx_table_ref(feature, NULL);
 		const char *version;
 
-		check_feature(registry, dependency->feature);
+		mx_require_select(feature->relid);
+		check_table(feature);
+		check_upstream(registry, edge);
 		append_version(query, feature, &version);
 		appendStringInfoString(sql, "SELECT pg_catalog.count(*)");
 		mx_append_latest(sql, feature, NULL, version, false, MX_ACTIVE);

@@ -36,7 +36,8 @@ typedef struct Operation
 	TimestampTz stamp;
 	int64		undone_by;		/* 0: not undone */
 	List	   *features;		/* of char * */
-	List	   *rows;			/* written, one text for each feature */
+	List	   *samples;		/* texts of the figures, one for each feature */
+	List	   *rows;
 } Operation;
 
 /* columns of the result */
@@ -45,13 +46,17 @@ typedef struct Operation
 static Operation *load_operation(int64 id);
 static void load_steps(Operation *operation);
 static void require_undoable(const Operation *operation);
-static void plan_undelete(MxDelete *delete, const Operation *operation,
-						  const char *feature);
+static List *features_to_undo(const Operation *operation, const char *feature);
+static MxPlan *plan_undelete(const MxRegistry *registry,
+							 const MxRequest *request);
+static void warn_unregistered(const MxDelete *delete);
 static void find_rows(MxDelete *delete);
 static void find_step(MxDelete *delete, MxStep *step);
-static void run_undelete(MxDelete *delete);
+static void run_undelete(MxDelete *delete, const Operation *operation);
+static void count_samples(MxDelete *delete, MxStep *step);
 static void note_undone(const MxDelete *delete, int64 undone);
-static int64 rows_of(const Operation *operation, const char *feature);
+static int64 figure_of(const Operation *operation, const List *figures,
+					   const char *feature);
 static void report(const MxDelete *delete, const Operation *operation,
 				   ReturnSetInfo *result);
 
@@ -98,10 +103,16 @@ metaxy_undelete(PG_FUNCTION_ARGS)
 	request.undoes_stamp = operation->stamp;
 	request.restores = !operation->restored;
 	delete.request = &request;
+	request.features = features_to_undo(operation, feature);
+	request.undoes_one = feature != NULL;
+	delete.make_plan = plan_undelete;
 	delete.find = find_rows;
-	plan_undelete(&delete, operation, feature);
+	mx_plan_and_lock(&delete);
+	mx_check_delete(&delete);
+	warn_unregistered(&delete);
+	delete.kilobytes = Max(64, work_mem / Max(delete.plan->nsteps, 1));
 	request.features = mx_step_keys(&delete);
-	run_undelete(&delete);
+	run_undelete(&delete, operation);
 
 	report(&delete, operation, (ReturnSetInfo *) fcinfo->resultinfo);
 	if (delete.turn != NULL)
@@ -165,9 +176,9 @@ load_steps(Operation *operation)
 
 	mx_query_value(query, INT8OID, Int64GetDatum(operation->id), false);
 	appendStringInfo(mx_query_sql(query),
-					 "SELECT feature, \"rows\" FROM %s.metaxy_deletion_step"
-					 " WHERE deletion_id OPERATOR(pg_catalog.=) $1",
-					 mx_schema());
+					 "SELECT feature, samples, \"rows\" FROM %s.metaxy_deletion_step"
+					 " WHERE deletion_id OPERATOR(pg_catalog.=) $1"
+					 " ORDER BY step", mx_schema());
 	PushActiveSnapshot(GetLatestSnapshot());
 	count = mx_query_run(query, MX_OWNER_READ, NULL);
 	PopActiveSnapshot();
@@ -178,9 +189,12 @@ load_steps(Operation *operation)
 		operation->features =
 			lappend(operation->features,
 					SPI_getvalue(row, SPI_tuptable->tupdesc, 1));
+		operation->samples =
+			lappend(operation->samples,
+					SPI_getvalue(row, SPI_tuptable->tupdesc, 2));
 		operation->rows =
 			lappend(operation->rows,
-					SPI_getvalue(row, SPI_tuptable->tupdesc, 2));
+					SPI_getvalue(row, SPI_tuptable->tupdesc, 3));
 	}
 	SPI_freetuptable(SPI_tuptable);
 }
@@ -208,51 +222,73 @@ require_undoable(const Operation *operation)
 }
 
 /*
- * A step for each feature of the operation that is still registered, from root
- * to leaf by the graph of today; or for the one that is named.  Locks their
- * tables.
+ * Those of the operation, or the one that is named, which has to be one of them.
  */
-static void
-plan_undelete(MxDelete *delete, const Operation *operation,
-			  const char *feature)
+static List *
+features_to_undo(const Operation *operation, const char *feature)
 {
-	MxRegistry *registry = mx_registry_load();
+	if (feature == NULL)
+		return operation->features;
+	if (!mx_names_member(operation->features, feature))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("feature \"%s\" took no part in deletion %lld",
+						feature, (long long) operation->id)));
+	return list_make1(pstrdup(feature));
+}
+
+/*
+ * A step for each feature of the operation that is still registered, from root
+ * to leaf by the graph of today; or for the one that is named, which has to be.
+ */
+static MxPlan *
+plan_undelete(const MxRegistry *registry, const MxRequest *request)
+{
 	MxPlan	   *plan = palloc0(sizeof(MxPlan));
 	bool	   *member = palloc0(sizeof(bool) * Max(registry->nfeatures, 1));
 	int		   *order = palloc(sizeof(int) * Max(registry->nfeatures, 1));
 	ListCell   *lc;
 
-	if (feature != NULL && !mx_names_member(operation->features, feature))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("feature \"%s\" took no part in deletion %lld",
-						feature, (long long) operation->id)));
-	foreach(lc, operation->features)
+	foreach(lc, request->features)
 	{
-		if (feature == NULL || strcmp(lfirst(lc), feature) == 0)
-			member[mx_registry_require(registry, lfirst(lc))] = true;
-	}
+		int			place = request->undoes_one ?
+		mx_registry_require(registry, lfirst(lc)) :
+		mx_registry_find(registry, lfirst(lc));
 
+		if (place >= 0)
+			member[place] = true;
+	}
 	plan->nsteps = mx_graph_order(registry->graph, member, order);
 	plan->steps = palloc0(sizeof(MxStep) * plan->nsteps);
 	plan->execution = palloc(sizeof(int) * plan->nsteps);
 	for (int i = 0; i < plan->nsteps; i++)
 	{
 		plan->steps[i].feature = order[i];
+		plan->steps[i].named = request->undoes_one;
 		plan->execution[i] = i;
 	}
-	delete->registry = registry;
-	delete->plan = plan;
-	delete->kilobytes = Max(64, work_mem / Max(plan->nsteps, 1));
-	mx_lock_tables(delete);
-	mx_check_delete(delete);
+	return plan;
+}
+
+static void
+warn_unregistered(const MxDelete *delete)
+{
+	ListCell   *lc;
+
+	foreach(lc, delete->request->features)
+	{
+		if (mx_registry_find(delete->registry, lfirst(lc)) < 0)
+			ereport(WARNING,
+					(errmsg("feature \"%s\" is not registered any more, nothing is restored there",
+							(char *) lfirst(lc))));
+	}
 }
 
 /*
  * As run_delete does it, see delete.c.
  */
 static void
-run_undelete(MxDelete *delete)
+run_undelete(MxDelete *delete, const Operation *operation)
 {
 	mx_look(delete);
 	if (!delete->request->dry_run)
@@ -262,11 +298,16 @@ run_undelete(MxDelete *delete)
 		for (int i = 0; i < delete->plan->nsteps; i++)
 		{
 			MxStep	   *step = &delete->plan->steps[i];
+			const char *key = delete->registry->features[step->feature].key;
 
 			CHECK_FOR_INTERRUPTS();
+			if (step->nrows == 0)
+				continue;
 			rows += step->nrows;
-			if (step->nrows > 0)
-				mx_soft_delete(delete, step);
+			if (figure_of(operation, operation->samples, key) <
+				figure_of(operation, operation->rows, key))
+				count_samples(delete, step);
+			mx_soft_delete(delete, step);
 		}
 		mx_ledger_write(delete);
 		if (rows > 0)
@@ -328,12 +369,47 @@ find_step(MxDelete *delete, MxStep *step)
 	mx_append_column(sql, ref, request->restores ? MX_DELETED_AT : MX_UPDATED_AT);
 	appendStringInfo(sql, " OPERATOR(pg_catalog.=) $%d", stamp);
 	if (!request->dry_run)
+	{
+		/* over all versions, the one that was the latest of them is so again */
 		mx_append_id_order(sql, feature);
+		appendStringInfoString(sql, ", ");
+		mx_append_column(sql, ref, MX_UPDATED_AT);
+	}
 
 	mx_counter_init(&counter, delete, step, list_length(columns));
 	step->doomed = mx_store_new(delete->kilobytes);
 	mx_query_run(query, MX_READ,
 				 mx_store_receiver(step->doomed, mx_count_row, &counter));
+}
+
+/*
+ * For the ledger, which counts a sample once though several of its versions may
+ * come back.
+ */
+static void
+count_samples(MxDelete *delete, MxStep *step)
+{
+	const MxFeature *feature = &delete->registry->features[step->feature];
+	MxQuery    *query = mx_query_new();
+	StringInfo	sql = mx_query_sql(query);
+	bool		isnull;
+	ListCell   *lc;
+
+	appendStringInfoString(sql, "SELECT pg_catalog.count(*) FROM (SELECT DISTINCT ");
+	foreach(lc, feature->id_columns)
+	{
+		if (foreach_current_index(lc) > 0)
+			appendStringInfoString(sql, ", ");
+		mx_append_store_column(sql, step->rows, "row", lfirst(lc));
+	}
+	appendStringInfoString(sql, " FROM ");
+	mx_append_store(sql, step->rows, "row");
+	appendStringInfoString(sql, ") AS s");
+	mx_query_run(query, MX_READ, NULL);
+	step->samples = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+												SPI_tuptable->tupdesc, 1,
+												&isnull));
+	SPI_freetuptable(SPI_tuptable);
 }
 
 /*
@@ -349,23 +425,23 @@ note_undone(const MxDelete *delete, int64 undone)
 	appendStringInfo(mx_query_sql(query),
 					 "UPDATE %s.metaxy_deletion SET undone_by = $1"
 					 " WHERE id OPERATOR(pg_catalog.=) $2", mx_schema());
-	mx_registry_write(query);
+	mx_query_run(query, MX_OWNER, NULL);
 }
 
 /*
- * What the operation wrote to a feature.
+ * What the operation did to a feature: one of its lists of figures.
  */
 static int64
-rows_of(const Operation *operation, const char *feature)
+figure_of(const Operation *operation, const List *figures, const char *feature)
 {
 	ListCell   *key;
-	ListCell   *rows;
+	ListCell   *figure;
 
-	forboth(key, operation->features, rows, operation->rows)
+	forboth(key, operation->features, figure, figures)
 	{
 		if (strcmp(lfirst(key), feature) == 0)
 			return DatumGetInt64(DirectFunctionCall1(int8in,
-													 CStringGetDatum(lfirst(rows))));
+													 CStringGetDatum(lfirst(figure))));
 	}
 	return 0;
 }
@@ -386,9 +462,13 @@ report(const MxDelete *delete, const Operation *operation,
 		restored += step->nrows;
 		values[0] = CStringGetTextDatum(key);
 		values[1] = Int64GetDatum(step->nrows);
-		values[2] = Int64GetDatum(Max(rows_of(operation, key) - step->nrows, 0));
+		values[2] = Int64GetDatum(Max(figure_of(operation, operation->rows, key) -
+									  step->nrows, 0));
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
+	/* maybe by one that we have waited for */
+	if (restored == 0 && operation->undone_by == 0)
+		operation = load_operation(operation->id);
 	if (restored == 0 && operation->undone_by != 0)
 		ereport(NOTICE,
 				(errmsg("deletion %lld has been undone already, by %lld",

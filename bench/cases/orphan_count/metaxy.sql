@@ -1,0 +1,1 @@
+SELECT * FROM metaxy_orphan_counts('leaf');

@@ -1,0 +1,2 @@
+SELECT * FROM metaxy_delete('sample', 'grp = 7', reason => 'undelete_tenth');
+VACUUM ANALYZE sample;
