@@ -61,12 +61,13 @@
 \ir confirm.psql
 
 BEGIN;
-SET LOCAL client_min_messages = warning;
 SELECT pg_catalog.current_setting('search_path') AS metaxy_path \gset
 SET LOCAL search_path = pg_catalog, pg_temp;
 
--- an unknown feature is an error of ours
-SELECT count(*) AS metaxy_count FROM :"metaxy_schema".metaxy_order(:'feature') \gset
+-- metaxy itself says what is wrong with the feature; its table stays as it is now
+SELECT count(*) AS metaxy_count
+  FROM :"metaxy_schema".metaxy_delete(:'feature', 'false', dry_run => true)
+\gset
 
 -- the table, and how to select from it and from the list
 SELECT format('%I.%I', n.nspname, c.relname) AS metaxy_relation,
@@ -77,18 +78,7 @@ SELECT format('%I.%I', n.nspname, c.relname) AS metaxy_relation,
   JOIN pg_class AS c ON c.oid = f.relation
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
  WHERE f.feature = :'feature'
- UNION ALL
-SELECT NULL, NULL, NULL
- LIMIT 1
 \gset
-\if :{?metaxy_relation}
-\else
-	\set SHOW_CONTEXT never
-	DO $$BEGIN
-		RAISE EXCEPTION 'the feature has no table'
-			USING ERRCODE = 'undefined_object';
-	END$$;
-\endif
 
 -- each id column, and the equality by which samples are told apart: the one of
 -- the type's own ordering, wherever that is
@@ -140,8 +130,11 @@ SELECT string_agg(quote_ident(name), ', ' ORDER BY place) AS metaxy_columns,
 CREATE TEMPORARY TABLE metaxy_ids ON COMMIT DROP AS
 SELECT :metaxy_columns FROM :metaxy_relation WITH NO DATA;
 ALTER TABLE pg_temp.metaxy_ids :metaxy_not_null;
-\set metaxy_copy '\\copy pg_temp.metaxy_ids from ' :'file' ' with (format csv, header match)'
+-- \copy takes no variables, so the whole command is one; it has quotes of its own
+SELECT '''' || replace(:'file', '''', '''''') || '''' AS metaxy_file \gset
+\set metaxy_copy '\\copy pg_temp.metaxy_ids from ' :metaxy_file ' with (format csv, header match)'
 :metaxy_copy
+ANALYZE pg_temp.metaxy_ids;
 
 SELECT format('EXISTS (SELECT FROM pg_temp.metaxy_ids AS %I WHERE %s)',
 			  :'metaxy_alias', :'metaxy_joined') AS metaxy_filter

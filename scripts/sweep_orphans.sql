@@ -40,7 +40,13 @@ BEGIN;
 \if :{?feature}
 	SELECT ARRAY[:'feature'] AS metaxy_features, true AS metaxy_one \gset
 \else
-	\unset expect
+	\if :{?expect}
+		\set SHOW_CONTEXT never
+		DO $$BEGIN
+			RAISE EXCEPTION 'variable "expect" is for one feature alone'
+				USING ERRCODE = 'invalid_parameter_value';
+		END$$;
+	\endif
 	SELECT pg_catalog.array_agg(o.feature ORDER BY o.step) AS metaxy_features,
 		   false AS metaxy_one
 	  FROM :"metaxy_schema".metaxy_order() AS o

@@ -228,6 +228,8 @@ $out = works('sweep_orphans, one feature, dry run',
 fails('sweep_orphans, another plan', qr/ERROR:  the delete is not the expected/,
 	'sweep_orphans', feature => 'chunk', cascade => 'downstream',
 	expect => $digest, confirm => 'yes');
+fails('sweep_orphans, expect without a feature', qr/ERROR:  variable "expect"/,
+	'sweep_orphans', expect => $digest);
 works('sweep_orphans', 'sweep_orphans', confirm => 'yes');
 is(active(), 'v1 v2 v3 v4|v1/1 v1/2 v2/1 v2/2 v3/1 v3/2 v4/1 v4/2|v1 v2 v3 v4',
 	'sweep_orphans: from root to leaf');
@@ -245,7 +247,7 @@ is( sql("SELECT kind, reason, features FROM $schema.metaxy_deletions ORDER BY id
 # erase_list
 #
 
-my $list = file(q{li'st of:feature.csv}, "video_id\nv1\nv9\nv1\n\"no, 'no\"\n");
+my $list = file(q{li'st \\of:feature.csv}, "video_id\nv1\nv9\nv1\n\"no, 'no\"\n");
 $before = state();
 ($out, $err) = works('erase_list, dry run', 'erase_list',
 	feature => $feature, file => $list, cascade => 'downstream');
@@ -319,6 +321,17 @@ like($out, qr/\n chunk +\| +\| +3 \|/, 'report: samples');
 like($out, qr/\n chunk +\| vid'eo "x" :feature \| +0\n/, 'report: orphans');
 like($out, qr/\n +$_ +\|/, "report: operation $_") foreach $id, $id + 1;
 is(state(), $before, 'report: nothing is changed');
+
+# Nothing of this needs to write.
+
+$ENV{PGOPTIONS} = '-c default_transaction_read_only=on';
+works('report, read only', 'report');
+works('cleanup, dry run, read only', 'cleanup', feature => $feature,
+	filter => 'true', cascade => 'downstream');
+works('sweep_orphans, dry run, read only', 'sweep_orphans');
+fails('cleanup, read only', qr/ERROR:  cannot execute/, 'cleanup',
+	feature => $feature, filter => 'true', confirm => 'yes');
+delete $ENV{PGOPTIONS};
 
 #
 # An ordinary role, and one without rights
