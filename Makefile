@@ -43,6 +43,10 @@ OBJS = \
 
 DATA = $(wildcard sql/metaxy--*.sql)
 
+# Maintenance scripts for psql, and what they include.  PGXS has one place for
+# all DATA, so they have rules of their own.
+PSQL_SCRIPTS = $(wildcard scripts/*.sql scripts/*.psql)
+
 # One test alone: make installcheck REGRESS=NAME ISOLATION= TAP_TESTS=
 REGRESS = $(sort $(basename $(notdir $(wildcard test/sql/*.sql))))
 REGRESS_OPTS = --inputdir=test --load-extension=metaxy
@@ -69,6 +73,19 @@ include $(PGXS)
 # PGXS tracks no headers.
 $(OBJS): $(wildcard src/*.h src/*/*.h)
 src/metaxy.o: metaxy.control
+
+scriptsdir = $(datadir)/$(EXTENSION)
+install: install-scripts
+install-scripts:
+	$(MKDIR_P) '$(DESTDIR)$(scriptsdir)'
+	$(INSTALL_DATA) $(addprefix $(srcdir)/, $(PSQL_SCRIPTS)) '$(DESTDIR)$(scriptsdir)/'
+
+uninstall: uninstall-scripts
+uninstall-scripts:
+	rm -f $(addprefix '$(DESTDIR)$(scriptsdir)'/, $(notdir $(PSQL_SCRIPTS)))
+	rmdir '$(DESTDIR)$(scriptsdir)' 2>/dev/null || true
+
+.PHONY: install-scripts uninstall-scripts
 else
 check demo:
 	tools/$@

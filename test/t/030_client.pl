@@ -189,7 +189,12 @@ for my $clock (qw(behind ahead))
 	};
 	my $update = sub {
 		my ($expected, $name) = @_;
-		return is(join(', ', ask($client, 'update')), $expected, "$clock: $name");
+		is(join(', ', ask($client, 'update')), $expected, "$clock: $name");
+		my $orphans = sql($clock, q{
+			SELECT string_agg(DISTINCT ' ' || video_id, '')
+			  FROM metaxy_orphans(NULL::video__chunk)});
+		return like($expected, qr/orphaned\Q$orphans\E$/,
+			"$clock: $name: metaxy_orphans finds the same orphans");
 	};
 
 	begin($clock, $clock eq 'behind' ? -1 : 1, $client);
