@@ -143,6 +143,9 @@ check_step(const MxDelete *delete, const MxStep *step)
 	if (mx_has_rule(rel, request->soft ? CMD_INSERT : CMD_DELETE))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 request->undoes != 0 ?
+				 errmsg("cannot undelete in relation \"%s\"",
+						RelationGetRelationName(rel)) :
 				 errmsg("cannot delete from relation \"%s\"",
 						RelationGetRelationName(rel)),
 				 errdetail("It has a rule ON %s.",
@@ -209,6 +212,9 @@ check_rights(const MxDelete *delete, const MxFeature *feature, Relation rel)
 					   get_rel_name(feature->relid));
 	ereport(NOTICE,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 request->undoes != 0 ?
+			 errmsg("the undelete itself would need the INSERT privilege on relation \"%s\"",
+					get_rel_name(feature->relid)) :
 			 errmsg("the delete itself would need the %s privilege on relation \"%s\"",
 					request->soft ? "INSERT" : "DELETE",
 					get_rel_name(feature->relid))));

@@ -244,8 +244,8 @@ extern void mx_find_rows(MxDelete *delete);
 
 /* in write.c */
 extern Relation mx_open_for_write(const MxFeature *feature);
-extern void mx_require_count(const MxFeature *feature, uint64 done,
-							 int64 planned, bool written);
+extern void mx_require_count(const MxDelete *delete, const MxFeature *feature,
+							 uint64 done, int64 planned);
 
 /* in soft.c */
 extern void mx_soft_delete(MxDelete *delete, MxStep *step);

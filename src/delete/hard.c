@@ -46,7 +46,7 @@ mx_hard_delete(MxDelete *delete, MxStep *step)
 	else
 		append_join(query, rel, step->rows);
 	done = mx_query_run(query, MX_WRITE, NULL);
-	mx_require_count(feature, done, step->nrows, false);
+	mx_require_count(delete, feature, done, step->nrows);
 	table_close(rel, NoLock);
 }
 

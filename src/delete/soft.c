@@ -109,10 +109,10 @@ mx_soft_delete(MxDelete *delete, MxStep *step)
 	done = write_stamped(query, delete->stamp, receiver);
 	if (receiver != NULL)
 		ExecDropSingleTupleTableSlot(verifier.slot);
-	mx_require_count(feature, done, step->nrows, true);
+	mx_require_count(delete, feature, done, step->nrows);
 	if (has_after_trigger(rel))
-		mx_require_count(feature, count_tombstones(delete, feature),
-						 step->nrows, true);
+		mx_require_count(delete, feature, count_tombstones(delete, feature),
+						 step->nrows);
 	table_close(rel, NoLock);
 }
 

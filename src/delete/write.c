@@ -37,14 +37,17 @@ mx_open_for_write(const MxFeature *feature)
  * Fewer rows than planned: a trigger, a rule or a policy swallowed some.
  */
 void
-mx_require_count(const MxFeature *feature, uint64 done, int64 planned,
-				 bool written)
+mx_require_count(const MxDelete *delete, const MxFeature *feature,
+				 uint64 done, int64 planned)
 {
 	if (done == (uint64) planned)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-			 written ?
+			 delete->request->restores ?
+			 errmsg("could not restore all rows to relation \"%s\"",
+					get_rel_name(feature->relid)) :
+			 delete->request->soft ?
 			 errmsg("could not write all tombstones to relation \"%s\"",
 					get_rel_name(feature->relid)) :
 			 errmsg("could not delete all rows from relation \"%s\"",

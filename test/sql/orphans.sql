@@ -166,6 +166,16 @@ SELECT feature, samples, rows FROM metaxy_delete_orphans('down', cascade => 'bot
 SELECT metaxy_unregister('down');
 SELECT metaxy_unregister('up'), metaxy_unregister('other'), metaxy_unregister('maybe'), metaxy_unregister('nowhere');
 
+-- a child of the very name that is given to what is upstream
+CREATE TABLE root (id integer);
+SELECT metaxy_register('root', 'root', '{id}'), metaxy_register('other', 'upstream', '{id}');
+SELECT metaxy_depend('other', 'root');
+INSERT INTO root VALUES (1), (3);
+SELECT id, note FROM metaxy_orphans(NULL::upstream) ORDER BY 1;
+SELECT samples FROM metaxy_delete_orphans('other');
+SELECT metaxy_unregister('other');
+SELECT metaxy_unregister('root');
+
 -- letters compared as the child's column does
 CREATE COLLATION fold (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 CREATE TABLE folded (id text COLLATE fold);
