@@ -8,6 +8,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
+use IPC::Run;
 use Metaxy::Venv;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
