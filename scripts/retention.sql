@@ -26,8 +26,8 @@
 	\warn 'Usage: psql -X -d DATABASE [-v feature=KEY -v older_than=INTERVAL] [-v NAME=VALUE]... \\'
 	\warn '            -f retention.sql'
 	\warn
-	\warn 'Shows what metaxy_purge() would remove, and removes it if that is confirmed.  Without'
-	\warn 'a feature it does what is due by metaxy_maintain().'
+	\warn 'Shows what metaxy_purge() would remove, and removes it if that is confirmed.'
+	\warn 'Without a feature it does what is due, by metaxy_maintain().'
 	\warn
 	\warn '  feature     the feature'
 	\warn '  older_than  samples that have been deleted for that long: "90 days"'
