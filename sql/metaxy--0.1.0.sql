@@ -428,6 +428,20 @@ ROWS 10;
 COMMENT ON FUNCTION @extschema@.metaxy_delete_orphans(text, boolean, text, boolean, text, bigint, text) IS
 	'deletes the samples that metaxy_orphans shows, and what cascade names with them';
 
+CREATE PROCEDURE @extschema@.metaxy_purge(
+	feature text,
+	older_than interval,
+	history boolean DEFAULT false,
+	batch_size integer DEFAULT 10000,
+	dry_run boolean DEFAULT false,
+	INOUT purged_samples bigint DEFAULT NULL,
+	INOUT purged_rows bigint DEFAULT NULL,
+	INOUT bytes bigint DEFAULT NULL)
+AS 'MODULE_PATHNAME', 'metaxy_purge'
+LANGUAGE C;
+COMMENT ON PROCEDURE @extschema@.metaxy_purge(text, interval, boolean, integer, boolean, bigint, bigint, bigint) IS
+	'removes samples that have been deleted for that long, with history also superseded rows that old; commits batch by batch';
+
 --
 -- Writing
 --
