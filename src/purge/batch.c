@@ -44,7 +44,7 @@ static bool fill(MxPurge *purge, Batch *plain, Batch *guards);
 static void add_row(Batch *batch, TupleTableSlot *slot);
 static void remove_rows(MxPurge *purge, const Batch *batch, bool guards);
 static void append_batch(MxQuery *query, const Batch *batch);
-static void append_hides_nothing(StringInfo sql, const MxFeature *feature);
+static void append_hides_nothing(MxQuery *query, const MxPurge *purge);
 static bool count_removed(TupleTableSlot *slot, void *arg);
 
 /* alias of the rows that go, and of where they were found */
@@ -69,6 +69,8 @@ mx_purge_batch(MxPurge *purge)
 	 */
 	set_for_now("random_page_cost", "1");
 	remove_rows(purge, &plain, false);
+	if (!purge->feature->indexes)
+		set_for_now("enable_nestloop", "off");	/* one look at all rows */
 	remove_rows(purge, &guards, true);
 	AtEOXact_GUC(true, nest);
 	if (plain.count + guards.count > 0)
@@ -160,7 +162,7 @@ remove_rows(MxPurge *purge, const Batch *batch, bool guards)
 						   PLACE ".r OPERATOR(pg_catalog.=) ");
 	mx_append_recency(sql, ROW);
 	if (guards)
-		append_hides_nothing(sql, feature);
+		append_hides_nothing(query, purge);
 	appendStringInfoString(sql, " RETURNING " PLACE ".l, " PLACE ".b");
 	mx_query_run(query, MX_WRITE, mx_row_receiver(count_removed, purge));
 }
@@ -190,17 +192,27 @@ append_batch(MxQuery *query, const Batch *batch)
 }
 
 /*
- * " AND the tombstone hides no live row", of whatever version.
+ * " AND the tombstone hides no live row", of any version that there was when
+ * the rows were found: they are named so that the supporting index serves.
  */
 static void
-append_hides_nothing(StringInfo sql, const MxFeature *feature)
+append_hides_nothing(MxQuery *query, const MxPurge *purge)
 {
+	const MxFeature *feature = purge->feature;
+	StringInfo	sql = mx_query_sql(query);
 	ListCell   *lc;
 
 	appendStringInfo(sql, " AND NOT EXISTS (SELECT FROM %s AS hidden WHERE ",
 					 mx_relation_name(feature->relid));
 	mx_append_column(sql, "hidden", MX_DELETED_AT);
 	appendStringInfoString(sql, " IS NULL AND ");
+	if (feature->version != NULL)
+	{
+		mx_append_column(sql, "hidden", MX_FEATURE_VERSION);
+		appendStringInfo(sql, " OPERATOR(pg_catalog.=) ANY ($%d) AND ",
+						 mx_query_value(query, TEXTARRAYOID,
+										mx_names_array(purge->versions), false));
+	}
 	foreach(lc, feature->id_columns)
 	{
 		mx_append_equal(sql, feature, lfirst(lc), "hidden", ROW);

@@ -20,24 +20,27 @@
 #include "miscadmin.h"
 #include "storage/itemid.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 #include "purge/purge.h"
 
 static void find_rows(MxPurge *purge);
+static void find_versions(MxPurge *purge);
+static bool add_version(TupleTableSlot *slot, void *arg);
 static void run(MxPurge *purge, MxQuery *query);
 static bool count_row(TupleTableSlot *slot, void *arg);
 static MxQuery *whole_query(const MxPurge *purge);
 static MxQuery *history_query(const MxPurge *purge);
-static const char *current_version(MxQuery *query, const MxFeature *feature);
-static void append_whole(StringInfo sql, const MxFeature *feature,
-						 const char *version);
-static void append_columns(StringInfo sql, const MxFeature *feature,
-						   const char *guard, const char *last);
+static void append_whole(MxQuery *query, const MxFeature *feature);
+static void append_newest(StringInfo sql, bool tombstones,
+						  const char *version);
+static void append_ids(StringInfo sql, const MxFeature *feature);
+static void append_keys(StringInfo sql, const MxFeature *feature);
+static void append_rows(StringInfo sql, const MxFeature *feature);
 
-/* alias of the rows that go, and of the tombstone that decides */
-#define ROW		"gone"
-#define LAST	"tomb"
+/* what decides between two rows of a sample, greatest last */
+#define RANK "gone.r, gone.d, gone.t, gone.c"
 
 /*
  * Finds the rows, and keeps them in an order in which they can be removed; a
@@ -73,11 +76,39 @@ find_rows(MxPurge *purge)
 	{
 		purge->rows = mx_store_new(work_mem);
 		purge->rows->survives = true;
+		if (purge->whole && purge->feature->version != NULL)
+			find_versions(purge);
 	}
 	if (purge->whole)
 		run(purge, whole_query(purge));
 	if (purge->history)
 		run(purge, history_query(purge));
+}
+
+static void
+find_versions(MxPurge *purge)
+{
+	MxQuery    *query = mx_query_new();
+
+	appendStringInfo(mx_query_sql(query),
+					 "SELECT DISTINCT one." MX_FEATURE_VERSION " FROM %s AS one",
+					 mx_relation_name(purge->feature->relid));
+	purge->versions = list_make1(purge->feature->version);
+	mx_query_run(query, MX_READ, mx_row_receiver(add_version, purge));
+}
+
+static bool
+add_version(TupleTableSlot *slot, void *arg)
+{
+	MxPurge    *purge = arg;
+	MemoryContext save = MemoryContextSwitchTo(purge->context);
+	bool		isnull;
+	Datum		value = slot_getattr(slot, 1, &isnull);
+
+	if (!isnull)
+		purge->versions = lappend(purge->versions, TextDatumGetCString(value));
+	MemoryContextSwitchTo(save);
+	return true;
 }
 
 static void
@@ -104,43 +135,30 @@ count_row(TupleTableSlot *slot, void *arg)
  * All rows of the samples whose latest row over all versions is an old
  * tombstone and that are not active in the current version.  Of each sample
  * the older rows come first, the deciding tombstone last.
+ *
+ * One pass over the table groups the samples: an anti-join would be the basis
+ * of other joins here, and the planner expects nothing to be left of it.
  */
 static MxQuery *
 whole_query(const MxPurge *purge)
 {
-	const MxFeature *feature = purge->feature;
 	MxQuery    *query = mx_query_new();
 	StringInfo	sql = mx_query_sql(query);
-	ListCell   *lc;
 
 	mx_query_value(query, TIMESTAMPTZOID, TimestampTzGetDatum(purge->cutoff),
 				   false);
-	append_columns(sql, feature,
-				   ROW "." MX_DELETED_AT " IS NOT NULL",
-				   ROW ".tableoid OPERATOR(pg_catalog.=) s.t AND "
-				   ROW ".ctid OPERATOR(pg_catalog.=) s.c");
-	appendStringInfoString(sql, " FROM (SELECT " LAST ".tableoid AS t, "
-						   LAST ".ctid AS c");
-	foreach(lc, feature->id_columns)
-	{
-		appendStringInfoString(sql, ", ");
-		mx_append_column(sql, LAST, lfirst(lc));
-		appendStringInfo(sql, " AS k%d", foreach_current_index(lc));
-	}
-	append_whole(sql, feature, current_version(query, feature));
-	appendStringInfo(sql, ") AS s, %s AS " ROW, mx_relation_name(feature->relid));
-	foreach(lc, feature->id_columns)
-	{
-		char	   *key = psprintf("s.k%d", foreach_current_index(lc));
-
-		appendStringInfoString(sql, foreach_current_index(lc) == 0 ?
-							   " WHERE " : " AND ");
-		mx_append_same_id(sql, feature, lfirst(lc), key, ROW);
-	}
+	appendStringInfoString(sql, "SELECT gone.t, gone.c, gone.x, gone.r, gone.d,"
+						   " pg_catalog.lead(gone.c) OVER (PARTITION BY ");
+	append_keys(sql, purge->feature);
+	appendStringInfoString(sql, " ORDER BY " RANK ") IS NULL, gone.b FROM ");
+	append_rows(sql, purge->feature);
+	appendStringInfoString(sql, " WHERE EXISTS ");
+	append_whole(query, purge->feature);
 	if (!purge->dry_run)
 	{
-		appendStringInfoString(sql, " ORDER BY s.t, s.c, ");
-		mx_append_rank(sql, ROW);
+		appendStringInfoString(sql, " ORDER BY ");
+		append_keys(sql, purge->feature);
+		appendStringInfoString(sql, ", " RANK);
 	}
 	return query;
 }
@@ -156,104 +174,151 @@ history_query(const MxPurge *purge)
 	const MxFeature *feature = purge->feature;
 	MxQuery    *query = mx_query_new();
 	StringInfo	sql = mx_query_sql(query);
-	char	   *table = mx_relation_name(feature->relid);
-	ListCell   *lc;
 
 	mx_query_value(query, TIMESTAMPTZOID, TimestampTzGetDatum(purge->cutoff),
 				   false);
-	append_columns(sql, feature, "false", "false");
-	appendStringInfo(sql, " FROM %s AS " ROW " WHERE ", table);
-	mx_append_recency(sql, ROW);
-	appendStringInfo(sql, " OPERATOR(pg_catalog.<) $1 AND EXISTS"
-					 " (SELECT FROM %s AS later WHERE ", table);
-	mx_append_recency(sql, "later");
-	appendStringInfoString(sql, " OPERATOR(pg_catalog.<) $1 AND ");
+	appendStringInfoString(sql, "SELECT gone.t, gone.c, gone.x, gone.r, false,"
+						   " false, gone.b FROM (SELECT gone.*,"
+						   " pg_catalog.lead(gone.r) OVER (PARTITION BY ");
+	append_keys(sql, feature);
 	if (feature->version != NULL)
-	{
-		mx_append_equal(sql, feature, MX_FEATURE_VERSION, "later", ROW);
-		appendStringInfoString(sql, " AND ");
-	}
-	foreach(lc, feature->id_columns)
-	{
-		mx_append_equal(sql, feature, lfirst(lc), "later", ROW);
-		appendStringInfoString(sql, " AND ");
-	}
-	mx_append_rank(sql, "later");
-	appendStringInfoString(sql, " OPERATOR(pg_catalog.>) ");
-	mx_append_rank(sql, ROW);
-	appendStringInfoChar(sql, ')');
+		appendStringInfoString(sql, ", gone.v");
+	appendStringInfoString(sql, " ORDER BY " RANK ") AS next FROM ");
+	append_rows(sql, feature);
+	appendStringInfoString(sql, ") AS gone"
+						   " WHERE gone.next OPERATOR(pg_catalog.<) $1");
 	if (purge->whole)
 	{
-		appendStringInfoString(sql, " AND NOT EXISTS (SELECT");
-		append_whole(sql, feature, current_version(query, feature));
-		foreach(lc, feature->id_columns)
-		{
-			appendStringInfoString(sql, " AND ");
-			mx_append_equal(sql, feature, lfirst(lc), LAST, ROW);
-		}
-		appendStringInfoChar(sql, ')');
+		appendStringInfoString(sql, " AND NOT EXISTS ");
+		append_whole(query, feature);
 	}
 	if (!purge->dry_run)
-		appendStringInfoString(sql, " ORDER BY 1, 2");
+		appendStringInfoString(sql, " ORDER BY gone.t, gone.c");
 	return query;
 }
 
 /*
- * The current version as a parameter; NULL where the feature has none.
- */
-static const char *
-current_version(MxQuery *query, const MxFeature *feature)
-{
-	if (feature->version == NULL)
-		return NULL;
-	return psprintf("$%d", mx_query_text(query, feature->version));
-}
-
-/*
- * " FROM ... WHERE ..." that gives the deciding tombstone of each sample that
- * goes whole.  $1 is the cutoff.
+ * "(SELECT ... that has a row if the sample of "gone" goes whole)".  Recency
+ * and kind alone decide between a live row and a tombstone.
  */
 static void
-append_whole(StringInfo sql, const MxFeature *feature, const char *version)
+append_whole(MxQuery *query, const MxFeature *feature)
 {
+	StringInfo	sql = mx_query_sql(query);
 	ListCell   *lc;
 
-	mx_append_latest(sql, feature, LAST, NULL, false, MX_DELETED);
-	appendStringInfoString(sql, " AND ");
-	mx_append_recency(sql, LAST);
+	appendStringInfoString(sql, "(SELECT FROM (SELECT ");
+	append_ids(sql, feature);
+	appendStringInfo(sql, " FROM %s AS one GROUP BY ",
+					 mx_relation_name(feature->relid));
+	append_ids(sql, feature);
+	appendStringInfoString(sql, " HAVING ");
+	append_newest(sql, true, NULL);
+	appendStringInfoString(sql, " OPERATOR(pg_catalog.>=) COALESCE(");
+	append_newest(sql, false, NULL);
+	appendStringInfoString(sql, ", '-infinity') AND ");
+	append_newest(sql, true, NULL);
 	appendStringInfoString(sql, " OPERATOR(pg_catalog.<) $1");
-	if (version == NULL)
-		return;
-	appendStringInfoString(sql, " AND NOT EXISTS (SELECT");
-	mx_append_latest(sql, feature, "live", version, false, MX_ACTIVE);
+	if (feature->version != NULL)
+	{
+		char	   *version = psprintf("$%d",
+									   mx_query_text(query, feature->version));
+
+		appendStringInfoString(sql, " AND (");
+		append_newest(sql, false, version);
+		appendStringInfoString(sql, " OPERATOR(pg_catalog.<=) ");
+		append_newest(sql, true, version);
+		appendStringInfoString(sql, " OR ");
+		append_newest(sql, false, version);
+		appendStringInfoString(sql, " IS NULL)");
+	}
+	appendStringInfoString(sql, ") AS whole (");
+	for (int i = 0; i < list_length(feature->id_columns); i++)
+		appendStringInfo(sql, "%sk%d", i > 0 ? ", " : "", i);
+	appendStringInfoChar(sql, ')');
 	foreach(lc, feature->id_columns)
 	{
-		appendStringInfoString(sql, " AND ");
-		mx_append_equal(sql, feature, lfirst(lc), "live", LAST);
+		Oid			type = get_atttype(feature->relid,
+									   get_attnum(feature->relid, lfirst(lc)));
+		int			n = foreach_current_index(lc);
+
+		appendStringInfo(sql, "%swhole.k%d ", n == 0 ? " WHERE " : " AND ", n);
+		mx_append_operator(sql, mx_equality(type, type));
+		appendStringInfo(sql, " gone.k%d", n);
 	}
 	appendStringInfoChar(sql, ')');
 }
 
 /*
- * "SELECT" and what is kept of each row.  Its bytes are an estimate: the values
- * as they are stored, with the header of the row and its line pointer; neither
- * padding nor indexes, nor what the next vacuum gives back.
+ * Greatest recency among the tombstones of a sample, or its live rows; of one
+ * version or of all.
  */
 static void
-append_columns(StringInfo sql, const MxFeature *feature, const char *guard,
-			   const char *last)
+append_newest(StringInfo sql, bool tombstones, const char *version)
+{
+	appendStringInfoString(sql, "pg_catalog.max(");
+	mx_append_recency(sql, "one");
+	appendStringInfo(sql, ") FILTER (WHERE one." MX_DELETED_AT " IS %sNULL",
+					 tombstones ? "NOT " : "");
+	if (version != NULL)
+		appendStringInfo(sql, " AND one." MX_FEATURE_VERSION
+						 " OPERATOR(pg_catalog.=) %s", version);
+	appendStringInfoChar(sql, ')');
+}
+
+static void
+append_ids(StringInfo sql, const MxFeature *feature)
 {
 	ListCell   *lc;
 
-	appendStringInfoString(sql, "SELECT " ROW ".tableoid, " ROW ".ctid, "
-						   ROW ".xmin, ");
-	mx_append_recency(sql, ROW);
-	appendStringInfo(sql, ", %s, %s, %d::pg_catalog.int8", guard, last,
+	foreach(lc, feature->id_columns)
+	{
+		appendStringInfoString(sql, foreach_current_index(lc) > 0 ? ", " : "");
+		mx_append_column(sql, "one", lfirst(lc));
+	}
+}
+
+static void
+append_keys(StringInfo sql, const MxFeature *feature)
+{
+	for (int i = 0; i < list_length(feature->id_columns); i++)
+		appendStringInfo(sql, "%sgone.k%d", i > 0 ? ", " : "", i);
+}
+
+/*
+ * What is needed of each row of the table, AS gone.  OFFSET 0 keeps all else
+ * out of the sorts above.
+ *
+ * Its bytes are an estimate: the values as they are stored, with the header of
+ * the row and its line pointer; neither padding nor indexes are in it.
+ */
+static void
+append_rows(StringInfo sql, const MxFeature *feature)
+{
+	ListCell   *lc;
+
+	appendStringInfoString(sql, "(SELECT one.tableoid AS t, one.ctid AS c,"
+						   " one.xmin AS x, ");
+	mx_append_recency(sql, "one");
+	appendStringInfo(sql, " AS r, one." MX_DELETED_AT " IS NOT NULL AS d,"
+					 " %d::pg_catalog.int8",
 					 (int) (MAXALIGN(SizeofHeapTupleHeader) + sizeof(ItemIdData)));
 	foreach(lc, mx_table_columns(feature->relid))
 	{
-		appendStringInfoString(sql, " OPERATOR(pg_catalog.+) COALESCE(pg_catalog.pg_column_size(");
-		mx_append_column(sql, ROW, lfirst(lc));
+		appendStringInfoString(sql, " OPERATOR(pg_catalog.+)"
+							   " COALESCE(pg_catalog.pg_column_size(");
+		mx_append_column(sql, "one", lfirst(lc));
 		appendStringInfoString(sql, "), 0)");
 	}
+	appendStringInfoString(sql, " AS b");
+	foreach(lc, feature->id_columns)
+	{
+		appendStringInfoString(sql, ", ");
+		mx_append_column(sql, "one", lfirst(lc));
+		appendStringInfo(sql, " AS k%d", foreach_current_index(lc));
+	}
+	if (feature->version != NULL)
+		appendStringInfoString(sql, ", one." MX_FEATURE_VERSION " AS v");
+	appendStringInfo(sql, " FROM %s AS one OFFSET 0) AS gone",
+					 mx_relation_name(feature->relid));
 }

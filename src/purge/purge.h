@@ -34,6 +34,7 @@ typedef struct MxPurge
 	int			batch_size;
 
 	MxFeature  *feature;		/* as it was when the rows were found */
+	List	   *versions;		/* char *, of the table's rows, where versioned */
 	uint64		storage;		/* and where the table's rows were stored */
 	MxStore    *rows;			/* NULL: to be found, again maybe */
 
