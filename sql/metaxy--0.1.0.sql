@@ -62,16 +62,28 @@ CREATE INDEX metaxy_dependency_upstream_idx
 COMMENT ON TABLE @extschema@.metaxy_dependency IS
 	'edges of the feature graph: what each feature is made from, and how';
 
+CREATE TABLE @extschema@.metaxy_retention (
+	feature			text COLLATE "C" NOT NULL,
+	purge_after		interval,
+	history_after	interval,
+	CONSTRAINT metaxy_retention_pkey PRIMARY KEY (feature)
+);
+COMMENT ON TABLE @extschema@.metaxy_retention IS
+	'for how long deleted samples and superseded rows of a feature are kept';
+
 REVOKE ALL ON @extschema@.metaxy_feature,
 	@extschema@.metaxy_feature_version_log,
-	@extschema@.metaxy_dependency FROM PUBLIC;
+	@extschema@.metaxy_dependency,
+	@extschema@.metaxy_retention FROM PUBLIC;
 GRANT SELECT ON @extschema@.metaxy_feature,
 	@extschema@.metaxy_feature_version_log,
-	@extschema@.metaxy_dependency TO PUBLIC;
+	@extschema@.metaxy_dependency,
+	@extschema@.metaxy_retention TO PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.metaxy_feature', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.metaxy_feature_version_log', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.metaxy_dependency', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.metaxy_retention', '');
 
 --
 -- The clock: the last stamp that was given, in microseconds since 2000-01-01
@@ -427,6 +439,36 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 ROWS 10;
 COMMENT ON FUNCTION @extschema@.metaxy_delete_orphans(text, boolean, text, boolean, text, bigint, text) IS
 	'deletes the samples that metaxy_orphans shows, and what cascade names with them';
+
+CREATE PROCEDURE @extschema@.metaxy_purge(
+	feature text,
+	older_than interval,
+	history boolean DEFAULT false,
+	batch_size integer DEFAULT 10000,
+	dry_run boolean DEFAULT false,
+	INOUT purged_samples bigint DEFAULT NULL,
+	INOUT purged_rows bigint DEFAULT NULL,
+	INOUT bytes bigint DEFAULT NULL)
+AS 'MODULE_PATHNAME', 'metaxy_purge'
+LANGUAGE C;
+COMMENT ON PROCEDURE @extschema@.metaxy_purge(text, interval, boolean, integer, boolean, bigint, bigint, bigint) IS
+	'removes samples that have been deleted for that long, with history also superseded rows that old; commits batch by batch';
+
+CREATE FUNCTION @extschema@.metaxy_retain(
+	feature text,
+	purge_after interval DEFAULT NULL,
+	history_after interval DEFAULT NULL)
+RETURNS void
+AS 'MODULE_PATHNAME', 'metaxy_retain'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.metaxy_retain(text, interval, interval) IS
+	'says for how long deleted samples and superseded rows of a feature are kept; nulls: for ever';
+
+CREATE PROCEDURE @extschema@.metaxy_maintain(dry_run boolean DEFAULT false)
+AS 'MODULE_PATHNAME', 'metaxy_maintain'
+LANGUAGE C;
+COMMENT ON PROCEDURE @extschema@.metaxy_maintain(boolean) IS
+	'purges what metaxy_retain says need not be kept any longer';
 
 --
 -- Writing

@@ -138,6 +138,8 @@ typedef struct MxStore
 	int			kilobytes;		/* kept in memory at most */
 	int64		nrows;
 	char	   *name;			/* as registered, or NULL */
+	bool		survives;		/* commits; then mx_store_end is called after
+								 * an error, too */
 } MxStore;
 
 /* called for each row; keeps it by returning true */

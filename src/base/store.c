@@ -161,7 +161,8 @@ start_rows(DestReceiver *self, int operation, TupleDesc desc)
 		return;
 	save = MemoryContextSwitchTo(receiver->context);
 	store->desc = CreateTupleDescCopy(desc);
-	store->rows = tuplestore_begin_heap(false, false, store->kilobytes);
+	store->rows = tuplestore_begin_heap(false, store->survives,
+										store->kilobytes);
 	MemoryContextSwitchTo(save);
 }
 

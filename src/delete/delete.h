@@ -49,6 +49,9 @@ typedef struct MxRequest
 	bool		undoes_one;		/* of the one feature that is named */
 	bool		restores;		/* it writes live rows, not tombstones */
 	bool		orphans;		/* the orphans of the feature */
+	const char *older_than;		/* a purge: of what is older, else NULL */
+	bool		purges_samples; /* and which rows */
+	bool		purges_history;
 } MxRequest;
 
 /* why a sample of a feature may be doomed */
@@ -267,5 +270,6 @@ extern void mx_append_orphan(StringInfo sql, MxQuery *query,
 
 /* in ledger.c */
 extern void mx_ledger_write(MxDelete *delete);
+extern void mx_ledger_update(const MxDelete *delete);
 
 #endif							/* MX_DELETE_H */

@@ -87,6 +87,33 @@ mx_ledger_write(MxDelete *delete)
 }
 
 /*
+ * An operation of one step that goes on: what it has done by now.
+ */
+void
+mx_ledger_update(const MxDelete *delete)
+{
+	static const char *const where[][2] = {
+		{"metaxy_deletion", "id"},
+		{"metaxy_deletion_step", "deletion_id"}
+	};
+
+	for (int i = 0; i < lengthof(where); i++)
+	{
+		MxQuery    *query = mx_query_new();
+		StringInfo	sql = mx_query_sql(query);
+
+		appendStringInfo(sql, "UPDATE %s.%s", mx_schema(), where[i][0]);
+		append_value(query, " SET samples = ", INT8OID,
+					 Int64GetDatum(delete->plan->steps[0].samples));
+		append_value(query, ", \"rows\" = ", INT8OID,
+					 Int64GetDatum(delete->plan->steps[0].nrows));
+		appendStringInfo(sql, " WHERE %s OPERATOR(pg_catalog.=)", where[i][1]);
+		append_value(query, " ", INT8OID, Int64GetDatum(delete->deletion_id));
+		mx_query_run(query, MX_OWNER, NULL);
+	}
+}
+
+/*
  * The texts of the filters; metaxy.log_filter = off leaves only their number,
  * for they may hold personal data.
  */
@@ -137,6 +164,16 @@ append_options(MxQuery *query, const MxRequest *request)
 	if (request->command != NULL)
 	{
 		append_text(query, "'command', ", request->command);
+		appendStringInfoString(sql, "))");
+		return;
+	}
+	if (request->older_than != NULL)
+	{
+		append_text(query, "'older_than', ", request->older_than);
+		append_value(query, ", 'samples', ", BOOLOID,
+					 BoolGetDatum(request->purges_samples));
+		append_value(query, ", 'history', ", BOOLOID,
+					 BoolGetDatum(request->purges_history));
 		appendStringInfoString(sql, "))");
 		return;
 	}

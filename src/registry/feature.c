@@ -171,6 +171,7 @@ mx_unregister(const char *key)
 		graph->in_start[place + 1] - graph->in_start[place])
 		mx_registry_changed();
 	delete_rows(MX_TABLE_VERSION, key);
+	delete_rows(MX_TABLE_RETENTION, key);
 	if (delete_rows(MX_TABLE_FEATURE, key) == 0)
 		mx_registry_changed();
 }

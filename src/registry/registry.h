@@ -19,6 +19,7 @@
 #define MX_TABLE_FEATURE		"metaxy_feature"
 #define MX_TABLE_VERSION		"metaxy_feature_version_log"
 #define MX_TABLE_DEPENDENCY		"metaxy_dependency"
+#define MX_TABLE_RETENTION		"metaxy_retention"
 
 typedef enum MxLineage
 {

@@ -21,6 +21,8 @@
 
 #include "write/write.h"
 
+static void begin(MxTurn *turn, List *tables, Snapshot before,
+				  TimestampTz stamp);
 static void wait_for_writers(const MxTurn *turn);
 static void lock_features(const MxTurn *turn);
 static void look_now(MxTurn *turn);
@@ -41,6 +43,25 @@ static void look_now(MxTurn *turn);
 void
 mx_turn_begin(MxTurn *turn, List *tables, Snapshot before, TimestampTz stamp)
 {
+	begin(turn, tables, before, stamp);
+	lock_features(turn);
+	look_now(turn);
+}
+
+/*
+ * The same for one that only looks now, and acts later: it waits for the
+ * writers, and keeps nobody out.
+ */
+void
+mx_turn_watch(MxTurn *turn, List *tables)
+{
+	begin(turn, tables, NULL, 0);
+	look_now(turn);
+}
+
+static void
+begin(MxTurn *turn, List *tables, Snapshot before, TimestampTz stamp)
+{
 	CommandCounterIncrement();
 	turn->clock = mx_clock();
 	turn->tables = list_copy(tables);
@@ -53,8 +74,6 @@ mx_turn_begin(MxTurn *turn, List *tables, Snapshot before, TimestampTz stamp)
 	turn->stamp = stamp != 0 ? stamp :
 		mx_writer_raise(DT_NOBEGIN, turn->clock);
 	wait_for_writers(turn);
-	lock_features(turn);
-	look_now(turn);
 }
 
 /*

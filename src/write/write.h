@@ -85,6 +85,7 @@ typedef struct MxTurn
 
 extern void mx_turn_begin(MxTurn *turn, List *tables, Snapshot before,
 						  TimestampTz stamp);
+extern void mx_turn_watch(MxTurn *turn, List *tables);
 extern void mx_turn_again(MxTurn *turn, TimestampTz target);
 extern bool mx_turn_saw(const MxTurn *turn, TransactionId writer);
 extern void mx_turn_end(MxTurn *turn);

@@ -191,8 +191,8 @@ my @functions = split(
 	/\n/,
 	$node->safe_psql(
 		'postgres', q{
-	SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ') RETURNS '
-		   || pg_get_function_result(p.oid)
+	SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ')'
+		   || coalesce(' RETURNS ' || pg_get_function_result(p.oid), '')
 	  FROM pg_proc AS p
 	  JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass
 							 AND d.objid = p.oid AND d.deptype = 'e'

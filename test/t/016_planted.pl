@@ -93,7 +93,8 @@ is( $acl,
 		'metaxy_deletions:PUBLIC SELECT',
 		'metaxy_dependency:PUBLIC SELECT',
 		'metaxy_feature:PUBLIC SELECT',
-		'metaxy_feature_version_log:PUBLIC SELECT'),
+		'metaxy_feature_version_log:PUBLIC SELECT',
+		'metaxy_retention:PUBLIC SELECT'),
 	'everybody may read the registry, the clock and the views of the ledger, and nothing more');
 is( $node->safe_psql(
 		'clean', q{
