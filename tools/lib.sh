@@ -262,6 +262,19 @@ apt_get()
 	return "$status"
 }
 
+# want_packages PACKAGE...: installs what some tests would like to have; where
+# that cannot be, they are skipped.
+want_packages()
+{
+	local item
+
+	for item; do
+		dpkg -s "$item" >/dev/null 2>&1 && continue
+		can_install && apt_get install --no-install-recommends "$item" ||
+			note "without $item, some tests will be skipped"
+	done
+}
+
 install_packages()
 {
 	apt_get update || true
