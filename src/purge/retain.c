@@ -14,9 +14,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "tcop/pquery.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
@@ -254,7 +252,8 @@ apply_part(MxPurge *purge)
 
 /*
  * One step in a subtransaction, as PL/pgSQL runs a block with an exception
- * handler.  Not caught is what asks for the whole call to end.
+ * handler.  Not caught is the operator's intervention, class 57: a cancel, say,
+ * is for the whole call.
  */
 static char *
 step_or_error(MxPurge *purge, bool *more)
@@ -279,7 +278,8 @@ step_or_error(MxPurge *purge, bool *more)
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
+			MAKE_SQLSTATE('5', '7', '0', '0', '0'))
 		{
 			mx_purge_end(purge);
 			PG_RE_THROW();

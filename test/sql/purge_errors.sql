@@ -1,7 +1,6 @@
 --
 -- metaxy_purge: what it refuses
 --
-\set VERBOSITY verbose
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 DROP ROLE IF EXISTS regress_metaxy_purger;

@@ -118,6 +118,8 @@ INSERT INTO calls (part, call) VALUES
 	('register', $$SELECT public.metaxy_depend('own', 'doc', '1:N', '{doc_id}')$$),
 	('register', $$SELECT public.metaxy_depend('note', 'own', '1:1', rename => '{"own_id": "note_id"}')$$),
 	('register', $$SELECT public.metaxy_undepend('page', 'doc')$$),
+	('register', $$SELECT public.metaxy_retain('note', '1 day')$$),
+	('register', $$SELECT public.metaxy_retain('own')$$),
 	('register', $$SELECT public.metaxy_views('note', false)$$),
 	('register', $$SELECT public.metaxy_views('note', true)$$),
 	('register', $$SELECT pg_catalog.string_agg(action, ' ') FROM public.metaxy_sync('metaxy_roles', dry_run => true)$$),
@@ -209,7 +211,7 @@ SELECT * FROM answers('delete');
 -- The registry, the clock and the ledger themselves
 --
 INSERT INTO calls (part, call) SELECT 'tables', format(command, object)
-  FROM unnest('{metaxy_feature,metaxy_feature_version_log,metaxy_dependency,metaxy_deletion,metaxy_deletion_step}'::text[]) AS object,
+  FROM unnest('{metaxy_feature,metaxy_feature_version_log,metaxy_dependency,metaxy_retention,metaxy_deletion,metaxy_deletion_step}'::text[]) AS object,
 	   unnest(ARRAY['INSERT INTO public.%s SELECT * FROM public.%1$s WHERE false', 'UPDATE public.%s SET feature = ''x'' WHERE false',
 			'DELETE FROM public.%s WHERE false', 'TRUNCATE public.%s', 'LOCK public.%s IN ACCESS SHARE MODE', 'LOCK public.%s IN SHARE MODE',
 			'ALTER TABLE public.%s ADD COLUMN mine text', 'CREATE INDEX ON public.%s ((1))']) AS command
@@ -236,6 +238,18 @@ INSERT INTO calls (part, call) VALUES
 	('tables', $$DROP FUNCTION public.metaxy_graph(text)$$),
 	('tables', $$DROP EXTENSION metaxy$$);
 SELECT * FROM answers('tables');
+
+--
+-- Purging: a dry run, for the rest commits
+--
+INSERT INTO calls (part, call) VALUES
+	('purge', $$CALL public.metaxy_purge('doc', '0', dry_run => true)$$),
+	('purge', $$CALL public.metaxy_purge('own', '0', dry_run => true)$$),
+	('purge', $$CALL public.metaxy_purge('doc', '0')$$),
+	('purge', $$CALL public.metaxy_maintain(dry_run => true)$$),
+	('purge', $$INSERT INTO public.metaxy_retention VALUES ('doc', '0')$$),
+	('purge', $$SELECT count(*) FROM public.metaxy_retention$$);
+SELECT * FROM answers('purge');
 
 --
 -- Functions that are triggers' alone, called, and put on tables of one's own
@@ -387,7 +401,7 @@ DO $$
 DECLARE
 	object regclass;
 BEGIN
-	FOREACH object IN ARRAY '{metaxy_feature,metaxy_feature_version_log,metaxy_dependency,metaxy_deletion,metaxy_deletion_step,
+	FOREACH object IN ARRAY '{metaxy_feature,metaxy_feature_version_log,metaxy_dependency,metaxy_retention,metaxy_deletion,metaxy_deletion_step,
 			metaxy_deletions,metaxy_deletion_steps,metaxy_clock,metaxy_deletion_id_seq}'::regclass[] LOOP
 		EXECUTE format('ALTER %s %s OWNER TO regress_metaxy_keeper',
 			(SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END FROM pg_class WHERE oid = object), object);
