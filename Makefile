@@ -35,9 +35,9 @@ OBJS = \
 	src/delete/check.o src/delete/delete.o src/delete/find.o \
 	src/delete/foreign_keys.o src/delete/hard.o src/delete/history.o \
 	src/delete/keys.o src/delete/ledger.o src/delete/look.o \
-	src/delete/match.o src/delete/orphans.o src/delete/plan.o \
-	src/delete/request.o src/delete/rows.o src/delete/soft.o \
-	src/delete/undelete.o src/delete/write.o \
+	src/delete/match.o src/delete/operation.o src/delete/orphans.o \
+	src/delete/plan.o src/delete/request.o src/delete/rows.o \
+	src/delete/soft.o src/delete/undelete.o src/delete/write.o \
 	src/purge/batch.o src/purge/find.o src/purge/purge.o src/purge/ready.o \
 	src/purge/retain.o \
 	src/active/finish.o src/active/insert.o src/active/met.o \

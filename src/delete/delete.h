@@ -268,6 +268,26 @@ extern void mx_append_orphan(StringInfo sql, MxQuery *query,
 							 const MxRegistry *registry, int place,
 							 const char *ref);
 
+/* one operation of the ledger, and what it did to each feature */
+typedef struct MxOperation
+{
+	int64		id;
+	char	   *kind;
+	char	   *command;		/* of kind "view" */
+	bool		soft;
+	bool		restored;		/* it was an undelete that wrote live rows */
+	TimestampTz stamp;
+	int64		undone_by;		/* 0: not undone */
+	List	   *features;		/* of char * */
+	List	   *samples;		/* texts of the figures, one for each feature */
+	List	   *rows;
+} MxOperation;
+
+/* in operation.c */
+extern MxOperation *mx_operation_load(int64 id);
+extern int64 mx_operation_figure(const MxOperation *operation,
+								 const List *figures, const char *feature);
+
 /* in ledger.c */
 extern void mx_ledger_write(MxDelete *delete);
 extern void mx_ledger_update(const MxDelete *delete);

@@ -25,39 +25,20 @@
 
 PG_FUNCTION_INFO_V1(metaxy_undelete);
 
-/* one operation of the ledger, and what it did to each feature */
-typedef struct Operation
-{
-	int64		id;
-	char	   *kind;
-	char	   *command;		/* of kind "view" */
-	bool		soft;
-	bool		restored;		/* it was an undelete that wrote live rows */
-	TimestampTz stamp;
-	int64		undone_by;		/* 0: not undone */
-	List	   *features;		/* of char * */
-	List	   *samples;		/* texts of the figures, one for each feature */
-	List	   *rows;
-} Operation;
-
 /* columns of the result */
 #define NRESULT 3
 
-static Operation *load_operation(int64 id);
-static void load_steps(Operation *operation);
-static void require_undoable(const Operation *operation);
-static List *features_to_undo(const Operation *operation, const char *feature);
+static void require_undoable(const MxOperation *operation);
+static List *features_to_undo(const MxOperation *operation, const char *feature);
 static MxPlan *plan_undelete(const MxRegistry *registry,
 							 const MxRequest *request);
 static void warn_unregistered(const MxDelete *delete);
 static void find_rows(MxDelete *delete);
 static void find_step(MxDelete *delete, MxStep *step);
-static void run_undelete(MxDelete *delete, const Operation *operation);
+static void run_undelete(MxDelete *delete, const MxOperation *operation);
 static void count_samples(MxDelete *delete, MxStep *step);
 static void note_undone(const MxDelete *delete, int64 undone);
-static int64 figure_of(const Operation *operation, const List *figures,
-					   const char *feature);
-static void report(const MxDelete *delete, const Operation *operation,
+static void report(const MxDelete *delete, const MxOperation *operation,
 				   ReturnSetInfo *result);
 
 /*
@@ -79,7 +60,7 @@ metaxy_undelete(PG_FUNCTION_ARGS)
 	MxRequest	request = {0};
 	MxTurn		turn = {0};
 	char	   *feature = mx_arg_text_or_null(fcinfo, 1);
-	Operation  *operation;
+	MxOperation  *operation;
 
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
@@ -93,7 +74,7 @@ metaxy_undelete(PG_FUNCTION_ARGS)
 		PreventCommandIfReadOnly("metaxy_undelete()");
 		delete.turn = &turn;
 	}
-	operation = load_operation(PG_GETARG_INT64(0));
+	operation = mx_operation_load(PG_GETARG_INT64(0));
 	require_undoable(operation);
 
 	request.kind = "undelete";
@@ -122,88 +103,10 @@ metaxy_undelete(PG_FUNCTION_ARGS)
 }
 
 /*
- * The operation as the ledger has it, read as its owner: whether the caller
- * may know of it is asked of the tables.
- */
-static Operation *
-load_operation(int64 id)
-{
-	Operation  *operation = palloc0(sizeof(Operation));
-	MxQuery    *query = mx_query_new();
-	HeapTuple	row;
-	TupleDesc	desc;
-	bool		isnull;
-	Datum		value;
-	bool		found;
-
-	mx_query_value(query, INT8OID, Int64GetDatum(id), false);
-	appendStringInfo(mx_query_sql(query),
-					 "SELECT kind, soft, stamp, undone_by,"
-					 " options OPERATOR(pg_catalog.->>) 'command',"
-					 " options OPERATOR(pg_catalog.->>) 'restores'"
-					 " FROM %s.metaxy_deletion"
-					 " WHERE id OPERATOR(pg_catalog.=) $1", mx_schema());
-	PushActiveSnapshot(GetLatestSnapshot());
-	found = mx_query_run(query, MX_OWNER_READ, NULL) > 0;
-	PopActiveSnapshot();
-	if (!found)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("deletion %lld does not exist", (long long) id),
-				 errhint("The view metaxy_deletions has those that you may see.")));
-
-	row = SPI_tuptable->vals[0];
-	desc = SPI_tuptable->tupdesc;
-	operation->id = id;
-	operation->kind = SPI_getvalue(row, desc, 1);
-	operation->soft = DatumGetBool(SPI_getbinval(row, desc, 2, &isnull));
-	operation->stamp = DatumGetTimestampTz(SPI_getbinval(row, desc, 3, &isnull));
-	value = SPI_getbinval(row, desc, 4, &isnull);
-	operation->undone_by = isnull ? 0 : DatumGetInt64(value);
-	operation->command = SPI_getvalue(row, desc, 5);
-	operation->restored = strcmp(operation->kind, "undelete") == 0 &&
-		strcmp(SPI_getvalue(row, desc, 6), "true") == 0;
-	SPI_freetuptable(SPI_tuptable);
-	load_steps(operation);
-	return operation;
-}
-
-static void
-load_steps(Operation *operation)
-{
-	MxQuery    *query = mx_query_new();
-	uint64		count;
-
-	mx_query_value(query, INT8OID, Int64GetDatum(operation->id), false);
-	appendStringInfo(mx_query_sql(query),
-					 "SELECT feature, samples, \"rows\" FROM %s.metaxy_deletion_step"
-					 " WHERE deletion_id OPERATOR(pg_catalog.=) $1"
-					 " ORDER BY step", mx_schema());
-	PushActiveSnapshot(GetLatestSnapshot());
-	count = mx_query_run(query, MX_OWNER_READ, NULL);
-	PopActiveSnapshot();
-	for (uint64 i = 0; i < count; i++)
-	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-
-		operation->features =
-			lappend(operation->features,
-					SPI_getvalue(row, SPI_tuptable->tupdesc, 1));
-		operation->samples =
-			lappend(operation->samples,
-					SPI_getvalue(row, SPI_tuptable->tupdesc, 2));
-		operation->rows =
-			lappend(operation->rows,
-					SPI_getvalue(row, SPI_tuptable->tupdesc, 3));
-	}
-	SPI_freetuptable(SPI_tuptable);
-}
-
-/*
  * 55000: there is nothing to bring back.
  */
 static void
-require_undoable(const Operation *operation)
+require_undoable(const MxOperation *operation)
 {
 	const char *reason = NULL;
 
@@ -225,7 +128,7 @@ require_undoable(const Operation *operation)
  * Those of the operation, or the one that is named, which has to be one of them.
  */
 static List *
-features_to_undo(const Operation *operation, const char *feature)
+features_to_undo(const MxOperation *operation, const char *feature)
 {
 	if (feature == NULL)
 		return operation->features;
@@ -288,7 +191,7 @@ warn_unregistered(const MxDelete *delete)
  * As run_delete does it, see delete.c.
  */
 static void
-run_undelete(MxDelete *delete, const Operation *operation)
+run_undelete(MxDelete *delete, const MxOperation *operation)
 {
 	mx_look(delete);
 	if (!delete->request->dry_run)
@@ -304,8 +207,8 @@ run_undelete(MxDelete *delete, const Operation *operation)
 			if (step->nrows == 0)
 				continue;
 			rows += step->nrows;
-			if (figure_of(operation, operation->samples, key) <
-				figure_of(operation, operation->rows, key))
+			if (mx_operation_figure(operation, operation->samples, key) <
+				mx_operation_figure(operation, operation->rows, key))
 				count_samples(delete, step);
 			mx_soft_delete(delete, step);
 		}
@@ -428,26 +331,8 @@ note_undone(const MxDelete *delete, int64 undone)
 	mx_query_run(query, MX_OWNER, NULL);
 }
 
-/*
- * What the operation did to a feature: one of its lists of figures.
- */
-static int64
-figure_of(const Operation *operation, const List *figures, const char *feature)
-{
-	ListCell   *key;
-	ListCell   *figure;
-
-	forboth(key, operation->features, figure, figures)
-	{
-		if (strcmp(lfirst(key), feature) == 0)
-			return DatumGetInt64(DirectFunctionCall1(int8in,
-													 CStringGetDatum(lfirst(figure))));
-	}
-	return 0;
-}
-
 static void
-report(const MxDelete *delete, const Operation *operation,
+report(const MxDelete *delete, const MxOperation *operation,
 	   ReturnSetInfo *result)
 {
 	int64		restored = 0;
@@ -462,13 +347,13 @@ report(const MxDelete *delete, const Operation *operation,
 		restored += step->nrows;
 		values[0] = CStringGetTextDatum(key);
 		values[1] = Int64GetDatum(step->nrows);
-		values[2] = Int64GetDatum(Max(figure_of(operation, operation->rows, key) -
+		values[2] = Int64GetDatum(Max(mx_operation_figure(operation, operation->rows, key) -
 									  step->nrows, 0));
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	/* maybe by one that we have waited for */
 	if (restored == 0 && operation->undone_by == 0)
-		operation = load_operation(operation->id);
+		operation = mx_operation_load(operation->id);
 	if (restored == 0 && operation->undone_by != 0)
 		ereport(NOTICE,
 				(errmsg("deletion %lld has been undone already, by %lld",
