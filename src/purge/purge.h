@@ -3,9 +3,9 @@
  * purge.h
  *		A purge on its way: what it is to do, what it found, what is done.
  *
- * ready.c locks and checks, find.c finds the rows under one snapshot, batch.c removes them a batch at a
- * time, purge.c leads through both and commits in between, retain.c keeps the
- * wishes and applies all of them.
+ * ready.c locks and checks, find.c finds the rows under one snapshot, batch.c
+ * removes them a batch at a time, purge.c leads through both and commits in
+ * between, retain.c keeps the wishes and applies all of them.
  *
  * src/purge/purge.h
  *
