@@ -4,9 +4,8 @@
  *		The trigger that stamps each row of a feature table.
  *
  * What is looked up is looked up once a statement.  A row costs one walk over
- * its columns, and its stamps are overwritten where they lie, if they have a
- * place there and the tuple is the executor's own; else a changed copy is
- * made.
+ * its columns, and its stamp is overwritten where it lies, if nothing else
+ * changes and the tuple is the executor's own; else a changed copy is made.
  *
  * src/write/stamp.c
  *
@@ -48,8 +47,6 @@ typedef struct Stamper
 	Oid			clock;
 	MxWriter   *writer;			/* lives as long as the transaction */
 	AttrNumber	attnums[NFIELDS];
-	AttrNumber	last;			/* greatest of them */
-	int8	   *roles;			/* by attnum: which of them, or -1 */
 	Datum		version;		/* current one; 0: not versioned */
 } Stamper;
 
@@ -57,17 +54,17 @@ typedef struct Stamper
 typedef struct Field
 {
 	bool		isnull;
-	TimestampTz value;			/* not of VERSION */
-	char	   *place;			/* of the value in the tuple, or NULL */
+	TimestampTz value;			/* of the recency, and where it changes */
+	char	   *place;			/* of the recency in the tuple, or NULL */
 	bool		changes;
 } Field;
 
 static void check_call(FunctionCallInfo fcinfo);
 static Stamper *start_statement(FunctionCallInfo fcinfo, TriggerData *trigger);
-static void find_columns(Relation rel, Stamper *stamper,
-						 MemoryContext context);
+static void find_columns(Relation rel, Stamper *stamper);
 static void read_fields(HeapTuple tuple, TupleDesc desc,
 						const Stamper *stamper, Field *fields);
+static char *find_place(HeapTuple tuple, TupleDesc desc, AttrNumber attnum);
 static void stamp_fields(const Stamper *stamper, Field *fields);
 static void set_field(Field *field, TimestampTz value);
 static HeapTuple keep_row(TriggerData *trigger, const Stamper *stamper,
@@ -145,7 +142,7 @@ start_statement(FunctionCallInfo fcinfo, TriggerData *trigger)
 		if (target->version != NULL)
 			stamper->version = CStringGetTextDatum(target->version);
 		MemoryContextSwitchTo(save);
-		find_columns(rel, stamper, context);
+		find_columns(rel, stamper);
 		stamper->clock = mx_clock();
 		stamper->writer = mx_writer(stamper->table);
 	}
@@ -158,13 +155,10 @@ start_statement(FunctionCallInfo fcinfo, TriggerData *trigger)
  * was registered, the error says how to mend it.
  */
 static void
-find_columns(Relation rel, Stamper *stamper, MemoryContext context)
+find_columns(Relation rel, Stamper *stamper)
 {
 	int			nfields = stamper->version != (Datum) 0 ? NFIELDS : VERSION;
-	int			natts = RelationGetNumberOfAttributes(rel);
 
-	stamper->roles = MemoryContextAlloc(context, natts + 1);
-	memset(stamper->roles, -1, natts + 1);
 	for (int i = 0; i < nfields; i++)
 	{
 		Form_pg_attribute attr = mx_find_column(rel, field_names[i]);
@@ -178,61 +172,69 @@ find_columns(Relation rel, Stamper *stamper, MemoryContext context)
 				 field_names[i], RelationGetRelationName(rel));
 		}
 		stamper->attnums[i] = attr->attnum;
-		stamper->roles[attr->attnum] = i;
-		stamper->last = Max(stamper->last, attr->attnum);
 	}
 }
 
 /*
- * One walk over the row, up to the last column that matters.
+ * Which of the columns are null, and the value of the one that is the row's
+ * recency: the only one that is commonly overwritten.
  */
 static void
 read_fields(HeapTuple tuple, TupleDesc desc, const Stamper *stamper,
 			Field *fields)
+{
+	Field	   *recency;
+	AttrNumber	attnum;
+
+	for (int i = 0; i < NFIELDS; i++)
+	{
+		attnum = stamper->attnums[i];
+		fields[i].isnull = attnum == InvalidAttrNumber ||
+			heap_attisnull(tuple, attnum, desc);
+		fields[i].place = NULL;
+		fields[i].changes = false;
+	}
+
+	recency = &fields[fields[DELETED].isnull ? UPDATED : DELETED];
+	attnum = stamper->attnums[recency - fields];
+	if (recency->isnull)
+		return;
+	if (HeapTupleHeaderGetNatts(tuple->t_data) >= attnum)
+	{
+		recency->place = find_place(tuple, desc, attnum);
+		memcpy(&recency->value, recency->place, sizeof(TimestampTz));
+	}
+	else
+	{
+		/* the row is older than some of its table's columns */
+		bool		isnull;
+
+		recency->value = DatumGetTimestampTz(heap_getattr(tuple, attnum, desc,
+														  &isnull));
+	}
+}
+
+/*
+ * Where a column that is not null lies in the tuple.
+ */
+static char *
+find_place(HeapTuple tuple, TupleDesc desc, AttrNumber attnum)
 {
 	HeapTupleHeader header = tuple->t_data;
 	bool		has_nulls = HeapTupleHasNulls(tuple);
 	char	   *data = (char *) header + header->t_hoff;
 	uint32		offset = 0;
 
-	memset(fields, 0, sizeof(Field) * NFIELDS);
-	for (int i = 0; i < NFIELDS; i++)
-		fields[i].isnull = true;
-
-	/* a row that is older than some of its table's columns */
-	if (HeapTupleHeaderGetNatts(header) < stamper->last)
+	for (int i = 0;; i++)
 	{
-		for (int i = 0; i < NFIELDS; i++)
-		{
-			Datum		value;
+		Form_pg_attribute attr = TupleDescAttr(desc, i);
 
-			if (stamper->attnums[i] == InvalidAttrNumber)
-				continue;
-			value = heap_getattr(tuple, stamper->attnums[i], desc,
-								 &fields[i].isnull);
-			if (i != VERSION && !fields[i].isnull)
-				fields[i].value = DatumGetTimestampTz(value);
-		}
-		return;
-	}
-
-	for (int attnum = 1; attnum <= stamper->last; attnum++)
-	{
-		Form_pg_attribute attr = TupleDescAttr(desc, attnum - 1);
-
-		if (has_nulls && att_isnull(attnum - 1, header->t_bits))
+		if (has_nulls && att_isnull(i, header->t_bits))
 			continue;
 		offset = att_align_pointer(offset, attr->attalign, attr->attlen,
 								   data + offset);
-		if (stamper->roles[attnum] >= 0)
-		{
-			Field	   *field = &fields[stamper->roles[attnum]];
-
-			field->isnull = false;
-			field->place = data + offset;
-			if (stamper->roles[attnum] != VERSION)
-				memcpy(&field->value, data + offset, sizeof(TimestampTz));
-		}
+		if (i == attnum - 1)
+			return data + offset;
 		offset = att_addlength_pointer(offset, attr->attlen, data + offset);
 	}
 }
