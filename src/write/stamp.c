@@ -64,6 +64,7 @@ static Stamper *start_statement(FunctionCallInfo fcinfo, TriggerData *trigger);
 static void find_columns(Relation rel, Stamper *stamper);
 static void read_fields(HeapTuple tuple, TupleDesc desc,
 						const Stamper *stamper, Field *fields);
+static inline bool is_null(HeapTuple tuple, TupleDesc desc, AttrNumber attnum);
 static char *find_place(HeapTuple tuple, TupleDesc desc, AttrNumber attnum);
 static void stamp_fields(const Stamper *stamper, Field *fields);
 static void set_field(Field *field, TimestampTz value);
@@ -189,8 +190,7 @@ read_fields(HeapTuple tuple, TupleDesc desc, const Stamper *stamper,
 	for (int i = 0; i < NFIELDS; i++)
 	{
 		attnum = stamper->attnums[i];
-		fields[i].isnull = attnum == InvalidAttrNumber ||
-			heap_attisnull(tuple, attnum, desc);
+		fields[i].isnull = is_null(tuple, desc, attnum);
 		fields[i].place = NULL;
 		fields[i].changes = false;
 	}
@@ -212,6 +212,21 @@ read_fields(HeapTuple tuple, TupleDesc desc, const Stamper *stamper,
 		recency->value = DatumGetTimestampTz(heap_getattr(tuple, attnum, desc,
 														  &isnull));
 	}
+}
+
+/*
+ * heap_attisnull() without a call for each column.  One that the feature does
+ * not have counts as null.
+ */
+static inline bool
+is_null(HeapTuple tuple, TupleDesc desc, AttrNumber attnum)
+{
+	if (attnum == InvalidAttrNumber)
+		return true;
+	if (attnum > HeapTupleHeaderGetNatts(tuple->t_data))
+		return heap_attisnull(tuple, attnum, desc);
+	return HeapTupleHasNulls(tuple) &&
+		att_isnull(attnum - 1, tuple->t_data->t_bits);
 }
 
 /*
