@@ -269,9 +269,12 @@ want_packages()
 	local item
 
 	for item; do
-		dpkg -s "$item" >/dev/null 2>&1 && continue
-		can_install && apt_get install --no-install-recommends "$item" ||
+		if dpkg -s "$item" >/dev/null 2>&1; then
+			continue
+		elif ! can_install ||
+			! apt_get install --no-install-recommends "$item"; then
 			note "without $item, some tests will be skipped"
+		fi
 	done
 }
 
