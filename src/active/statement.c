@@ -26,7 +26,6 @@
 static MxStatement *statements = NULL;
 
 static void load_feature(MxStatement *statement, Relation view);
-static MxFeature *copy_feature(const MxFeature *feature);
 static void check_view(MxStatement *statement, Relation view);
 static bool may_select(Relation view, const MxFeature *feature);
 static void at_transaction_event(XactEvent event, void *arg);
@@ -193,7 +192,7 @@ load_feature(MxStatement *statement, Relation view)
 
 	registry = palloc0(sizeof(MxRegistry));
 	registry->nfeatures = 1;
-	registry->features = copy_feature(feature);
+	registry->features = mx_feature_copy(feature, statement->context);
 	registry->graph = mx_graph_build(1, 0, NULL, NULL);
 	statement->plan.nsteps = 1;
 	statement->plan.steps = &statement->step;
@@ -205,22 +204,6 @@ load_feature(MxStatement *statement, Relation view)
 	statement->delete.registry = registry;
 	statement->delete.plan = &statement->plan;
 	statement->delete.kilobytes = work_mem;
-}
-
-static MxFeature *
-copy_feature(const MxFeature *feature)
-{
-	MxFeature  *copy = palloc(sizeof(MxFeature));
-	ListCell   *lc;
-
-	*copy = *feature;
-	copy->key = pstrdup(feature->key);
-	copy->version = feature->version ? pstrdup(feature->version) : NULL;
-	copy->project = NULL;
-	copy->id_columns = NIL;
-	foreach(lc, feature->id_columns)
-		copy->id_columns = lappend(copy->id_columns, pstrdup(lfirst(lc)));
-	return copy;
 }
 
 /*

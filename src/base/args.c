@@ -159,6 +159,15 @@ mx_add_names(List **names, List *more)
 }
 
 /*
+ * Are two texts the same, or both not given?
+ */
+bool
+mx_same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/*
  * Have two lists of different names the same ones, in whatever order?
  */
 bool

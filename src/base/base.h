@@ -58,6 +58,7 @@ extern int	mx_choice(const char *value, const char *name,
 					  const char *const *choices);
 extern bool mx_names_member(List *names, const char *name);
 extern void mx_add_names(List **names, List *more);
+extern bool mx_same_text(const char *a, const char *b);
 extern bool mx_same_names(List *a, List *b);
 
 /* in own.c: the extension's own schema and tables */

@@ -25,8 +25,6 @@
 
 static MxFeature *lock_feature(const MxPurge *purge);
 static void lock_out_others(const MxPurge *purge, const MxFeature *feature);
-static MxFeature *copy_feature(const MxFeature *feature,
-							   MemoryContext context);
 static bool same_feature(const MxFeature *a, const MxFeature *b);
 static void check_feature(const MxPurge *purge, const MxFeature *feature);
 static void check_rights(const MxPurge *purge, Oid relid);
@@ -60,7 +58,7 @@ mx_purge_prepare(MxPurge *purge)
 	if (purge->rows != NULL && purge->storage == storage &&
 		same_feature(purge->feature, feature))
 		return true;
-	purge->feature = copy_feature(feature, purge->context);
+	purge->feature = mx_feature_copy(feature, purge->context);
 	purge->storage = storage;
 	return false;
 }
@@ -113,27 +111,6 @@ lock_out_others(const MxPurge *purge, const MxFeature *feature)
 					 mx_schema());
 	mx_query_run(query, MX_OWNER, NULL);
 	SPI_freetuptable(SPI_tuptable);
-}
-
-/*
- * A copy that lives as long as the call.
- */
-static MxFeature *
-copy_feature(const MxFeature *feature, MemoryContext context)
-{
-	MemoryContext save = MemoryContextSwitchTo(context);
-	MxFeature  *copy = palloc(sizeof(MxFeature));
-	ListCell   *lc;
-
-	*copy = *feature;
-	copy->key = pstrdup(feature->key);
-	copy->version = feature->version ? pstrdup(feature->version) : NULL;
-	copy->project = NULL;
-	copy->id_columns = NIL;
-	foreach(lc, feature->id_columns)
-		copy->id_columns = lappend(copy->id_columns, pstrdup(lfirst(lc)));
-	MemoryContextSwitchTo(save);
-	return copy;
 }
 
 static bool

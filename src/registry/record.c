@@ -18,7 +18,6 @@
 
 #include "registry/registry.h"
 
-static bool same_text(const char *a, const char *b);
 static void insert_feature(const MxFeature *feature);
 static void update_feature(const MxFeature *feature, bool forget_grants);
 static void log_version(const MxFeature *feature);
@@ -67,14 +66,14 @@ bool
 mx_record_feature(const MxFeature *old, const MxFeature *feature)
 {
 	bool		new_version = feature->version != NULL &&
-	(old == NULL || !same_text(old->version, feature->version));
+	(old == NULL || !mx_same_text(old->version, feature->version));
 
 	if (old == NULL)
 		insert_feature(feature);
 	else if (old->relid != feature->relid ||
 			 !mx_same_names(old->id_columns, feature->id_columns) ||
-			 !same_text(old->version, feature->version) ||
-			 !same_text(old->project, feature->project) ||
+			 !mx_same_text(old->version, feature->version) ||
+			 !mx_same_text(old->project, feature->project) ||
 			 old->views != feature->views ||
 			 old->indexes != feature->indexes)
 		update_feature(feature, old->relid != feature->relid);
@@ -87,14 +86,6 @@ mx_record_feature(const MxFeature *old, const MxFeature *feature)
 	if (old != NULL && old->relid != feature->relid)
 		mx_registry_invalidate(old->relid);
 	return true;
-}
-
-static bool
-same_text(const char *a, const char *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return strcmp(a, b) == 0;
 }
 
 static void

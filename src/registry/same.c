@@ -11,7 +11,6 @@
 
 #include "registry/registry.h"
 
-static bool same_text(const char *a, const char *b);
 static bool same_order(List *a, List *b);
 
 /*
@@ -28,7 +27,7 @@ mx_registry_same(const MxRegistry *a, const MxRegistry *b)
 		const MxFeature *two = &b->features[i];
 
 		if (strcmp(one->key, two->key) != 0 || one->relid != two->relid ||
-			!same_text(one->version, two->version) ||
+			!mx_same_text(one->version, two->version) ||
 			!same_order(one->id_columns, two->id_columns))
 			return false;
 	}
@@ -45,12 +44,6 @@ mx_registry_same(const MxRegistry *a, const MxRegistry *b)
 			return false;
 	}
 	return true;
-}
-
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
 static bool
