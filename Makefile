@@ -17,8 +17,8 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" metaxy.contr
 MODULE_big = metaxy
 OBJS = \
 	src/metaxy.o \
-	src/base/args.o src/base/clock.o src/base/own.o src/base/query.o \
-	src/base/quote.o src/base/rights.o src/base/store.o \
+	src/base/args.o src/base/clock.o src/base/own.o src/base/progress.o \
+	src/base/query.o src/base/quote.o src/base/rights.o src/base/store.o \
 	src/registry/catalog.o src/registry/check.o src/registry/drop.o \
 	src/registry/edge.o src/registry/feature.o src/registry/graph.o \
 	src/registry/join.o src/registry/order.o src/registry/ready.o \
@@ -43,6 +43,17 @@ OBJS = \
 	src/active/finish.o src/active/insert.o src/active/met.o \
 	src/active/rows.o src/active/statement.o src/active/trigger.o
 
+# The metaxy command has objects and rules of its own: it is made from libpq
+# and libc alone, and PGXS would link what is in OBJS into a PROGRAM too.
+CLIENT = src/bin/metaxy
+CLIENT_OBJS = \
+	src/bin/commands.o src/bin/complete.o src/bin/confirm.o \
+	src/bin/connect.o src/bin/delete.o src/bin/help.o src/bin/ledger.o \
+	src/bin/main.o src/bin/memory.o src/bin/message.o src/bin/nearest.o \
+	src/bin/options.o src/bin/output.o src/bin/purge.o src/bin/query.o \
+	src/bin/read.o src/bin/registry.o src/bin/stream.o
+COMPLETION = src/bin/completion/metaxy.bash src/bin/completion/_metaxy
+
 DATA = $(wildcard sql/metaxy--*.sql)
 
 # Maintenance scripts for psql, and what they include.  PGXS has one place for
@@ -58,6 +69,12 @@ TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 
 PG_CPPFLAGS = -I$(srcdir)/src -DMX_VERSION='"$(EXTVERSION)"'
+
+# make CLIENT_SANITIZE=-fsanitize=address,undefined: to look for its mistakes
+CLIENT_CFLAGS = -std=c99 -pedantic -D_GNU_SOURCE -O2 -g -Wall -Wextra \
+	$(CLIENT_SANITIZE) $(COPT)
+
+EXTRA_CLEAN = $(CLIENT) $(CLIENT_OBJS)
 
 # The server's headers have unused parameters where assertions are off, and
 # its lengthof() is unsigned.
@@ -76,6 +93,29 @@ include $(PGXS)
 $(OBJS): $(wildcard src/*.h src/*/*.h)
 src/metaxy.o: metaxy.control
 
+all: $(CLIENT)
+
+# PGXS knows how to make an object, but would do so for a module of the server.
+$(CLIENT_OBJS): %.o: %.c src/bin/bin.h metaxy.control
+	@$(MKDIR_P) $(@D)
+	$(CC) $(CLIENT_CFLAGS) -I$(includedir) -DMX_VERSION='"$(EXTVERSION)"' \
+		-c -o $@ $<
+
+$(CLIENT): $(CLIENT_OBJS)
+	$(CC) $(CLIENT_CFLAGS) -o $@ $(CLIENT_OBJS) -L$(libdir) -lpq \
+		$(rpath)
+
+install: install-client
+install-client: $(CLIENT)
+	$(MKDIR_P) '$(DESTDIR)$(bindir)' '$(DESTDIR)$(scriptsdir)'
+	$(INSTALL_PROGRAM) $(CLIENT) '$(DESTDIR)$(bindir)/'
+	$(INSTALL_DATA) $(addprefix $(srcdir)/, $(COMPLETION)) '$(DESTDIR)$(scriptsdir)/'
+
+uninstall: uninstall-client
+uninstall-client:
+	rm -f '$(DESTDIR)$(bindir)/metaxy' \
+		$(addprefix '$(DESTDIR)$(scriptsdir)'/, $(notdir $(COMPLETION)))
+
 scriptsdir = $(datadir)/$(EXTENSION)
 install: install-scripts
 install-scripts:
@@ -87,7 +127,9 @@ uninstall-scripts:
 	rm -f $(addprefix '$(DESTDIR)$(scriptsdir)'/, $(notdir $(PSQL_SCRIPTS)))
 	rmdir '$(DESTDIR)$(scriptsdir)' 2>/dev/null || true
 
-.PHONY: install-scripts uninstall-scripts
+uninstall-scripts: uninstall-client
+
+.PHONY: install-scripts uninstall-scripts install-client uninstall-client
 else
 check demo:
 	tools/$@

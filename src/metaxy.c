@@ -35,6 +35,9 @@ bool		mx_log_filter = true;
 /* metaxy.stamp: whether rows are stamped; off for backfills and restores */
 bool		mx_stamp = true;
 
+/* metaxy.progress: whether long calls tell how far they are */
+bool		mx_progress = false;
+
 /* metaxy.clock_shift: error of this session's wall clock, for tests */
 int			mx_clock_shift = 0;
 
@@ -71,6 +74,12 @@ _PG_init(void)
 							 "Switched off, rows keep the stamps that they come with, for backfills and restores.",
 							 &mx_stamp,
 							 true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("metaxy.progress",
+							 "Lets long calls tell how far they are.",
+							 "They do so in messages of level INFO with SQLSTATE MX001.",
+							 &mx_progress,
+							 false,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("metaxy.clock_shift",
 							"Lets this session's wall clock go wrong by so much.",

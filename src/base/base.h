@@ -43,6 +43,7 @@ extern int	mx_filter_language;
 extern int	mx_max_skew;		/* milliseconds */
 extern bool mx_log_filter;
 extern bool mx_stamp;
+extern bool mx_progress;
 extern int	mx_clock_shift;		/* milliseconds */
 
 /* in args.c: arguments of SQL-callable functions */
@@ -76,6 +77,11 @@ extern const char *mx_alias(const char *wanted, const char *taken);
 extern Oid	mx_equality(Oid left, Oid right);
 extern void mx_append_operator(StringInfo sql, Oid operator);
 extern char *mx_collation_name(Oid collation);
+
+/* in progress.c: how far a call is */
+#define MX_ERRCODE_PROGRESS MAKE_SQLSTATE('M', 'X', '0', '0', '1')
+
+extern void mx_tell_progress(const char *format,...) pg_attribute_printf(1, 2);
 
 /* in rights.c: what the caller may do */
 extern bool mx_has_role(Oid role);

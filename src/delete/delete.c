@@ -154,6 +154,11 @@ write_steps(MxDelete *delete)
 		CHECK_FOR_INTERRUPTS();
 		if (step->nrows == 0)
 			continue;
+		mx_tell_progress("feature %d of %d: %s %lld rows of \"%s\"", i + 1,
+						 plan->nsteps,
+						 delete->request->soft ? "hiding" : "removing",
+						 (long long) step->nrows,
+						 delete->registry->features[step->feature].key);
 		if (delete->request->soft)
 			mx_soft_delete(delete, step);
 		else

@@ -206,6 +206,9 @@ run_undelete(MxDelete *delete, const MxOperation *operation)
 			CHECK_FOR_INTERRUPTS();
 			if (step->nrows == 0)
 				continue;
+			mx_tell_progress("feature %d of %d: restoring %lld rows of \"%s\"",
+							 i + 1, delete->plan->nsteps,
+							 (long long) step->nrows, key);
 			rows += step->nrows;
 			if (mx_operation_figure(operation, operation->samples, key) <
 				mx_operation_figure(operation, operation->rows, key))
@@ -230,6 +233,9 @@ find_rows(MxDelete *delete)
 		CHECK_FOR_INTERRUPTS();
 		if (!OidIsValid(delete->registry->features[step->feature].relid))
 			continue;
+		mx_tell_progress("feature %d of %d: looking through \"%s\"", i + 1,
+						 delete->plan->nsteps,
+						 delete->registry->features[step->feature].key);
 		find_step(delete, step);
 		step->rows = step->doomed;
 		step->nrows = step->rows->nrows;

@@ -74,7 +74,12 @@ mx_purge_batch(MxPurge *purge)
 	remove_rows(purge, &guards, true);
 	AtEOXact_GUC(true, nest);
 	if (plain.count + guards.count > 0)
+	{
 		mx_purge_note(purge);
+		mx_tell_progress("removed %lld of %lld rows of \"%s\"",
+						 (long long) purge->nrows,
+						 (long long) purge->rows->nrows, purge->key);
+	}
 	return more;
 }
 

@@ -72,6 +72,7 @@ mx_purge_find(MxPurge *purge)
 static void
 find_rows(MxPurge *purge)
 {
+	mx_tell_progress("looking through \"%s\"", purge->key);
 	if (!purge->dry_run)
 	{
 		purge->rows = mx_store_new(work_mem);

@@ -133,6 +133,7 @@ wait_for_writers(const MxTurn *turn)
 		mx_feature_locktag(tag, lfirst_oid(lc));
 		tags = lappend(tags, tag);
 	}
+	mx_tell_progress("waiting for writers at work");
 	WaitForLockersMultiple(tags, ShareLock, false);
 	list_free_deep(tags);
 }

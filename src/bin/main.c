@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ *
+ * main.c
+ *		The metaxy command: deletes feature metadata from the shell.
+ *
+ * src/bin/main.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <locale.h>
+#include <signal.h>
+#include <string.h>
+
+#include "bin.h"
+
+int
+main(int argc, char **argv)
+{
+	static Arguments arguments;
+	static Session session;
+
+	setlocale(LC_ALL, "");
+
+	/* a pipe that nobody reads is an error when it is written to */
+	signal(SIGPIPE, SIG_IGN);
+
+	/* what shells call to complete a line */
+	if (argc > 1 && strcmp(argv[1], "__complete") == 0)
+	{
+		complete(argc - 2, argv + 2);
+		return STATUS_DONE;
+	}
+
+	parse_arguments(&arguments, argc, argv);
+	message_setup(option_value(&arguments, OPT_COLOR),
+				  option_given(&arguments, OPT_QUIET));
+	session_start(&session, &arguments);
+	arguments.command->run(&session);
+	return STATUS_DONE;
+}

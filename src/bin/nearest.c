@@ -1,0 +1,88 @@
+/*-------------------------------------------------------------------------
+ *
+ * nearest.c
+ *		What somebody may have meant who mistyped.
+ *
+ * src/bin/nearest.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bin.h"
+
+/* longer words are not looked at: the table grows with the square */
+#define MAX_LENGTH 64
+
+static int	distance(const char *one, const char *other);
+static int	smallest(int a, int b, int c);
+
+/*
+ * The candidate that takes the fewest changes to get to, if these are few
+ * enough to call it a typing error; the first of several; NULL if there is
+ * none.
+ */
+const char *
+nearest(const char *word, const char *const *candidates, int ncandidates)
+{
+	const char *found = NULL;
+	int			least = (int) strlen(word) / 3 + 2;
+
+	if (*word == '\0')
+		return NULL;
+	for (int i = 0; i < ncandidates; i++)
+	{
+		size_t		length = strlen(candidates[i]);
+		int			changes;
+
+		/* what shares no letter with it is not what was meant */
+		changes = distance(word, candidates[i]);
+		if (changes < least && changes < (int) length)
+		{
+			least = changes;
+			found = candidates[i];
+		}
+	}
+	return found;
+}
+
+/*
+ * The number of letters to put in, take out, change or swap with the next one
+ * (optimal string alignment), in bytes.
+ */
+static int
+distance(const char *one, const char *other)
+{
+	size_t		n = strlen(one);
+	size_t		m = strlen(other);
+	int			cost[MAX_LENGTH + 1][MAX_LENGTH + 1];
+
+	if (n > MAX_LENGTH || m > MAX_LENGTH)
+		return MAX_LENGTH + 1;
+	for (size_t i = 0; i <= n; i++)
+		cost[i][0] = (int) i;
+	for (size_t j = 0; j <= m; j++)
+		cost[0][j] = (int) j;
+	for (size_t i = 1; i <= n; i++)
+		for (size_t j = 1; j <= m; j++)
+		{
+			bool		same = one[i - 1] == other[j - 1];
+
+			cost[i][j] = smallest(cost[i - 1][j] + 1, cost[i][j - 1] + 1,
+								  cost[i - 1][j - 1] + (same ? 0 : 1));
+			if (i > 1 && j > 1 && one[i - 1] == other[j - 2] &&
+				one[i - 2] == other[j - 1])
+				cost[i][j] = smallest(cost[i][j], cost[i - 2][j - 2] + 1,
+									  cost[i][j]);
+		}
+	return cost[n][m];
+}
+
+static int
+smallest(int a, int b, int c)
+{
+	int			least = a < b ? a : b;
+
+	return least < c ? least : c;
+}
