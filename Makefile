@@ -102,8 +102,7 @@ $(CLIENT_OBJS): %.o: %.c src/bin/bin.h metaxy.control
 		-c -o $@ $<
 
 $(CLIENT): $(CLIENT_OBJS)
-	$(CC) $(CLIENT_CFLAGS) -o $@ $(CLIENT_OBJS) -L$(libdir) -lpq \
-		$(rpath)
+	$(CC) $(CLIENT_CFLAGS) -o $@ $(CLIENT_OBJS) -L$(libdir) -lpq $(rpath)
 
 install: install-client
 install-client: $(CLIENT)
