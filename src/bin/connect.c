@@ -152,7 +152,8 @@ find_extension(Session *session)
 {
 	static const char sql[] =
 	"SELECT e.extversion, pg_catalog.quote_ident(n.nspname),"
-	" pg_catalog.set_config('metaxy.progress', $1, false)"
+	" CASE WHEN $1 THEN pg_catalog.set_config('metaxy.progress', 'on', false)"
+	" END"
 	" FROM pg_catalog.pg_extension AS e"
 	" JOIN pg_catalog.pg_namespace AS n"
 	" ON n.oid OPERATOR(pg_catalog.=) e.extnamespace"
@@ -161,7 +162,7 @@ find_extension(Session *session)
 	PGresult   *result;
 
 	add_parameter(&parameters,
-				  isatty(STDERR_FILENO) && !session->quiet ? "on" : "off");
+				  boolean(session->terminal && !session->quiet));
 	result = query(session, sql, &parameters);
 	if (PQntuples(result) == 0)
 		die(STATUS_FAILED,

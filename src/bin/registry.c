@@ -60,7 +60,7 @@ run_register(Session *session)
 	add_parameter(&parameters, option_value(arguments, OPT_TABLE));
 	add_parameter(&parameters,
 				  array_literal(&arguments->given[OPT_ID_COLUMNS]));
-	add_parameter(&parameters, option_value(arguments, OPT_FEATURE_VERSION));
+	add_parameter(&parameters, option_value(arguments, OPT_CURRENT_VERSION));
 	add_parameter(&parameters,
 				  boolean(!option_given(arguments, OPT_NO_VIEWS)));
 	add_parameter(&parameters,

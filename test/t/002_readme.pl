@@ -9,7 +9,8 @@
 #	```sql error=55000		the last statement, and only that, fails with it
 #	```text					right after an SQL block: its output, in which
 #							timestamps, digests and runs of blanks or dashes
-#							count as alike
+#							count as alike; after a block for the shell it is
+#							another test's
 #	<!-- test: load store -->	the tables of a Metaxy store come into being
 #	<!-- test: push -->			"metaxy push" is called there
 #	<!-- test: not ours -->		the next heading is a message of the server's
@@ -88,12 +89,14 @@ sub read_blocks
 			elsif ($fence eq 'text')
 			{
 				ok($follows, "line $number: output follows its SQL");
-				$blocks[-1]->{output} = $text;
+				$blocks[-1]->{output} = $text if $follows ne 'sh';
 				$follows = 0;
 			}
 			else
 			{
-				like($fence, qr/^(sh)?$/, "line $number: fence is known");
+				like($fence, qr/^(sh(?: status=\d)?)?$/,
+					"line $number: fence is known");
+				$follows = 'sh' if $fence =~ /^sh/;
 			}
 			($fence, $text) = (undef, '');
 		}
