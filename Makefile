@@ -70,11 +70,9 @@ PROVE_TESTS = test/t/*.pl
 
 PG_CPPFLAGS = -I$(srcdir)/src -DMX_VERSION='"$(EXTVERSION)"'
 
-# make CLIENT_SANITIZE=-fsanitize=address,undefined: to look for its mistakes
-CLIENT_CFLAGS = -std=c99 -pedantic -D_GNU_SOURCE -O2 -g -Wall -Wextra \
-	$(CLIENT_SANITIZE) $(COPT)
+CLIENT_CFLAGS = -std=c99 -pedantic -D_GNU_SOURCE -O2 -g -Wall -Wextra $(COPT)
 
-EXTRA_CLEAN = $(CLIENT) $(CLIENT_OBJS)
+EXTRA_CLEAN = $(CLIENT) $(CLIENT_OBJS) $(CLIENT)-sanitized
 
 # The server's headers have unused parameters where assertions are off, and
 # its lengthof() is unsigned.
@@ -103,6 +101,13 @@ $(CLIENT_OBJS): %.o: %.c src/bin/bin.h metaxy.control
 
 $(CLIENT): $(CLIENT_OBJS)
 	$(CC) $(CLIENT_CFLAGS) -o $@ $(CLIENT_OBJS) -L$(libdir) -lpq $(rpath)
+
+# The same with checks of memory and of undefined behaviour, for tests.
+$(CLIENT)-sanitized: $(CLIENT_OBJS)
+	$(CC) $(CLIENT_CFLAGS) -fsanitize=address,undefined \
+		-fno-sanitize-recover=all -fno-omit-frame-pointer \
+		-I$(includedir) -DMX_VERSION='"$(EXTVERSION)"' \
+		-o $@ $(CLIENT_OBJS:%.o=$(srcdir)/%.c) -L$(libdir) -lpq $(rpath)
 
 install: install-client
 install-client: $(CLIENT)

@@ -433,7 +433,9 @@ build()
 
 	mkdir "$work/source"
 	tar -C "$root" -cf - --exclude-vcs --exclude='*.o' --exclude='*.so' \
-		--exclude='*.bc' --exclude=./results --exclude=./tmp_check . |
+		--exclude='*.bc' --exclude=./src/bin/metaxy \
+		--exclude=./src/bin/metaxy-sanitized \
+		--exclude=./results --exclude=./tmp_check . |
 		tar -C "$work/source" -xf - --no-same-owner
 	own "$work"
 
