@@ -179,6 +179,7 @@ typedef struct Session
 	bool		quiet;
 	bool		echo;
 	bool		terminal;		/* somebody is there who can be asked */
+	bool		watched;		/* or can be shown how far a call is */
 	bool		changing;		/* the statement that runs changes something */
 	const char *after_cancel;	/* what is to say once it was cancelled */
 	bool		suggesting;		/* the last word is being looked for */

@@ -15,7 +15,7 @@
 #include "bin.h"
 
 /*
- * Whether somebody is there who can be asked, and shown how far a call is.
+ * Whether somebody is there who can be asked.
  */
 bool
 at_terminal(void)

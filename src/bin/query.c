@@ -224,7 +224,7 @@ receive(Session *session)
 				cancelled = true;
 				cancel(session);
 			}
-			if (session->terminal && seconds >= PATIENCE)
+			if (session->watched && seconds >= PATIENCE)
 				progress_show(seconds);
 			if (poll(&wait, 1, TICK) < 0 && errno != EINTR)
 				die(STATUS_FAILED, "could not wait for the server: %s",
