@@ -210,6 +210,8 @@ extern const Command commands[];
 extern const int ncommands;
 extern const char *command_name(const Command *command);
 extern const Command *find_command(const Words *words, int *nwords);
+extern bool is_group(const char *word);
+extern const Option *find_option(const char *name, const Command *command);
 
 /* options.c */
 extern void parse_arguments(Arguments *arguments, int argc, char **argv);
@@ -233,6 +235,7 @@ extern void complete(int argc, char **argv);
 /* nearest.c */
 extern const char *nearest(const char *word, const char *const *candidates,
 						   int ncandidates);
+extern const char *nearest_command(const Words *words);
 
 /* connect.c */
 extern void session_start(Session *session, const Arguments *arguments);

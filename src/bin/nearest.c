@@ -15,6 +15,9 @@
 /* longer words are not looked at: the table grows with the square */
 #define MAX_LENGTH 64
 
+/* so much of a word can stand for the whole of it */
+#define MIN_BEGINNING 3
+
 static int	distance(const char *one, const char *other);
 static int	smallest(int a, int b, int c);
 
@@ -38,6 +41,9 @@ nearest(const char *word, const char *const *candidates, int ncandidates)
 
 		/* what shares no letter with it is not what was meant */
 		changes = distance(word, candidates[i]);
+		if (strlen(word) >= MIN_BEGINNING &&
+			strncmp(candidates[i], word, strlen(word)) == 0)
+			changes = 1;
 		if (changes < least && changes < (int) length)
 		{
 			least = changes;
@@ -45,6 +51,54 @@ nearest(const char *word, const char *const *candidates, int ncandidates)
 		}
 	}
 	return found;
+}
+
+/*
+ * The command, or the first word of some, that the words may have meant; NULL
+ * if there is none.
+ */
+const char *
+nearest_command(const Words *words)
+{
+	const char *first = words->words[0];
+	const char *second = words->count > 1 ? words->words[1] : "";
+	bool		in_group = is_group(first);
+	const char **whole = allocate((size_t) ncommands * sizeof(char *));
+	const char **groups = allocate((size_t) ncommands * sizeof(char *));
+	const char **names = allocate((size_t) ncommands * sizeof(char *));
+	const char *meant = NULL;
+	int			n = 0;
+
+	for (int i = 0; i < ncommands; i++)
+	{
+		whole[i] = command_name(&commands[i]);
+		if (commands[i].group == NULL ||
+			(in_group && strcmp(commands[i].group, first) != 0))
+			continue;
+		groups[n] = commands[i].group;
+		names[n++] = commands[i].name;
+	}
+
+	/* an operand may have been taken for the second word */
+	if (!in_group)
+	{
+		meant = nearest(print("%s %s", first, second), whole, ncommands);
+		if (meant == NULL)
+			meant = nearest(first, whole, ncommands);
+		if (meant == NULL)
+			meant = nearest(first, groups, n);
+	}
+
+	/* or the first one is missing */
+	for (int i = 0; i < n; i++)
+	{
+		const char *name = nearest(in_group ? second : first, names, n);
+
+		if (name != NULL && strcmp(names[i], name) == 0 &&
+			(meant == NULL || strcmp(name, first) == 0))
+			meant = print("%s %s", groups[i], name);
+	}
+	return meant;
 }
 
 /*
