@@ -123,32 +123,50 @@ static void
 put(const char *color, const char *label, const char *format,
 	va_list arguments)
 {
+	va_list		again;
+	int			length;
+	char	   *text;
+
+	va_copy(again, arguments);
+	length = vsnprintf(NULL, 0, format, again);
+	va_end(again);
+
+	/* not by print(), which dies with a message if there is no memory */
+	text = length < 0 ? NULL : malloc((size_t) length + 1);
+	if (text == NULL)
+	{
+		put_text(color, label, "out of memory");
+		return;
+	}
+	vsnprintf(text, (size_t) length + 1, format, arguments);
+	put_text(color, label, text);
+	free(text);
+}
+
+/*
+ * The same for a text that libpq brings, which may end with a line's end.  What
+ * a terminal would take for a command is shown by its code: names are in it
+ * that others have chosen.
+ */
+static void
+put_text(const char *color, const char *label, const char *text)
+{
+	size_t		length = strlen(text);
+
+	while (length > 0 && text[length - 1] == '\n')
+		length--;
 	progress_clear();
 	fputs(PROGRAM ": ", stderr);
 	if (label != NULL && colored)
 		fprintf(stderr, "\033[%sm%s:\033[0m ", color, label);
 	else if (label != NULL)
 		fprintf(stderr, "%s: ", label);
-	vfprintf(stderr, format, arguments);
+	for (size_t i = 0; i < length; i++)
+		if (is_control(text[i]) && text[i] != '\n' && text[i] != '\t')
+			fprintf(stderr, "\\x%02x", (unsigned char) text[i]);
+		else
+			fputc(text[i], stderr);
 	fputc('\n', stderr);
-}
-
-/*
- * The same for a text that libpq brings, which may end with a line's end.
- */
-static void
-put_text(const char *color, const char *label, const char *text)
-{
-	int			length = (int) strlen(text);
-
-	while (length > 0 && text[length - 1] == '\n')
-		length--;
-	progress_clear();
-	if (colored)
-		fprintf(stderr, PROGRAM ": \033[%sm%s:\033[0m %.*s\n", color, label,
-				length, text);
-	else
-		fprintf(stderr, PROGRAM ": %s: %.*s\n", label, length, text);
 }
 
 /*

@@ -332,6 +332,9 @@ is( fails('unknown feature', 1, 'video/raw', 'predictons'),
 is( fails('unknown feature, unlike any', 1, "%s\n'x"),
 	qq{metaxy: error: feature "%s\n'x" is not registered\nmetaxy: SQLSTATE: 42704\n},
 	'unknown feature, unlike any: message');
+is( fails('a name with commands for a terminal', 1, "\e[31m"),
+	qq{metaxy: error: feature "\\x1b[31m" is not registered\nmetaxy: SQLSTATE: 42704\n},
+	'a name with commands for a terminal: has lost them');
 like(
 	fails('no extension', 1, 'f', '--dbname', 'template1'),
 	qr/^metaxy: error: database "template1" does not have the extension: run CREATE EXTENSION metaxy\n\z/,
