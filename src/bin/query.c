@@ -187,10 +187,6 @@ expand(const Session *session, const char *sql)
 	return text;
 }
 
-/*
- * A statement as it is sent, and its parameters as comments: what they hold
- * must not look like SQL, on no line.
- */
 static void
 echo(const char *sql, const Parameters *parameters)
 {
@@ -198,20 +194,10 @@ echo(const char *sql, const Parameters *parameters)
 	fprintf(stderr, "%s;\n", sql);
 	for (int i = 0; i < parameters->count; i++)
 	{
-		const char *value = parameters->values[i];
-
-		if (value == NULL)
-		{
+		if (parameters->values[i] != NULL)
+			fprintf(stderr, "-- $%d = %s\n", i + 1, parameters->values[i]);
+		else
 			fprintf(stderr, "-- $%d is null\n", i + 1);
-			continue;
-		}
-		fprintf(stderr, "-- $%d = ", i + 1);
-		for (; *value != '\0'; value++)
-			if (*value == '\n' || *value == '\r')
-				fputs("\n--   ", stderr);
-			else
-				fputc(*value, stderr);
-		fputc('\n', stderr);
 	}
 }
 
