@@ -7,6 +7,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@
 #define MIN_BEGINNING 3
 
 static int	distance(const char *one, const char *other);
+static bool is_same(char one, char other);
 static int	smallest(int a, int b, int c);
 
 /*
@@ -37,13 +39,16 @@ nearest(const char *word, const char *const *candidates, int ncandidates)
 	for (int i = 0; i < ncandidates; i++)
 	{
 		size_t		length = strlen(candidates[i]);
-		int			changes;
+		const char *last = strrchr(candidates[i], '/');
+		int			changes = distance(word, candidates[i]);
+
+		/* the beginning of it, or the last part of a feature's name */
+		if ((strlen(word) >= MIN_BEGINNING &&
+			 strncmp(candidates[i], word, strlen(word)) == 0) ||
+			(last != NULL && strcmp(last + 1, word) == 0))
+			changes = 1;
 
 		/* what shares no letter with it is not what was meant */
-		changes = distance(word, candidates[i]);
-		if (strlen(word) >= MIN_BEGINNING &&
-			strncmp(candidates[i], word, strlen(word)) == 0)
-			changes = 1;
 		if (changes < least && changes < (int) length)
 		{
 			least = changes;
@@ -103,7 +108,7 @@ nearest_command(const Words *words)
 
 /*
  * The number of letters to put in, take out, change or swap with the next one
- * (optimal string alignment), in bytes.
+ * (optimal string alignment), in bytes.  Capitals are no difference.
  */
 static int
 distance(const char *one, const char *other)
@@ -121,16 +126,22 @@ distance(const char *one, const char *other)
 	for (size_t i = 1; i <= n; i++)
 		for (size_t j = 1; j <= m; j++)
 		{
-			bool		same = one[i - 1] == other[j - 1];
+			bool		same = is_same(one[i - 1], other[j - 1]);
 
 			cost[i][j] = smallest(cost[i - 1][j] + 1, cost[i][j - 1] + 1,
 								  cost[i - 1][j - 1] + (same ? 0 : 1));
-			if (i > 1 && j > 1 && one[i - 1] == other[j - 2] &&
-				one[i - 2] == other[j - 1])
+			if (i > 1 && j > 1 && is_same(one[i - 1], other[j - 2]) &&
+				is_same(one[i - 2], other[j - 1]))
 				cost[i][j] = smallest(cost[i][j], cost[i - 2][j - 2] + 1,
 									  cost[i][j]);
 		}
 	return cost[n][m];
+}
+
+static bool
+is_same(char one, char other)
+{
+	return tolower((unsigned char) one) == tolower((unsigned char) other);
 }
 
 static int

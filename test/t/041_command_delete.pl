@@ -326,9 +326,12 @@ like(fails('bytes that are no text', 1, 'predictions', '--filter', "note = '\xff
 	qr/^metaxy: error: invalid byte sequence .*SQLSTATE: 22021\n\z/s,
 	'bytes that are no text: message');
 
-is( fails('unknown feature', 1, 'video/raw', 'predictons'),
-	qq{metaxy: error: feature "predictons" is not registered\nmetaxy: SQLSTATE: 42704\nmetaxy: hint: Did you mean "predictions"?\n},
-	'unknown feature: suggests one');
+is( fails("feature $_->[0]", 1, 'video/raw', $_->[0]),
+	qq{metaxy: error: feature "$_->[0]" is not registered\nmetaxy: SQLSTATE: 42704\nmetaxy: hint: Did you mean "$_->[1]"?\n},
+	"feature $_->[0]: suggests one")
+  foreach [ 'predictons', 'predictions' ], [ 'faces', 'video/faces' ],
+  [ 'video__summary', 'video/summary' ], [ 'VIDEO/RAW', 'video/raw' ],
+  [ 'pred', 'predictions' ];
 is( fails('unknown feature, unlike any', 1, "%s\n'x"),
 	qq{metaxy: error: feature "%s\n'x" is not registered\nmetaxy: SQLSTATE: 42704\n},
 	'unknown feature, unlike any: message');

@@ -217,6 +217,7 @@ EOT
 
 		($status, $stdout, $terminal) =
 		  on_terminal($node, [ qw(metadata delete no), @options ]);
+		$terminal =~ s/.*\r\e\[K//gm;	# it took so long that this was shown
 		my $name = join ' ', 'color', $term, $no_color // '-', @options;
 		is($terminal =~ /^metaxy: \e\[31merror:\e\[0m feature/ ? 1 : 0,
 			$colored, "$name: error");
@@ -265,7 +266,7 @@ like($sql[1],
 	'--echo: the statement');
 is((grep { /needle/ } @sql), 0, '--echo: the SQL is the same for all');
 like($err, qr/^-- \$3 = needle$/m, '--echo: parameters');
-like($err, qr/^-- \$8 = \{"video_id = 'v1; needle'\n--   OR false\n--   -- needle"\}$/m,
+like($err, qr/^-- \$8 = \{"video_id = 'v1; needle'\n--      OR false -- needle"\}$/m,
 	'--echo: each line of a parameter is a comment');
 
 # Standard output that cannot be written to is told, after it was done.
