@@ -18,6 +18,7 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
+$node->append_conf('postgresql.conf', "log_statement = 'all'");
 $node->start;
 
 delete $ENV{NO_COLOR};
@@ -268,6 +269,11 @@ is((grep { /needle/ } @sql), 0, '--echo: the SQL is the same for all');
 like($err, qr/^-- \$3 = needle$/m, '--echo: parameters');
 like($err, qr/^-- \$8 = \{"video_id = 'v1; needle'\n--      OR false -- needle"\}$/m,
 	'--echo: each line of a parameter is a comment');
+
+my $log = slurp_file($node->logfile);
+like($log, qr/DETAIL:  parameters: .*needle/i, 'the server got parameters');
+unlike($log =~ s/DETAIL:.*\n(?:\t.*\n)*//gr, qr/needle/,
+	'the server got no SQL with them in it');
 
 # Standard output that cannot be written to is told, after it was done.
 SKIP:
