@@ -179,7 +179,6 @@ typedef struct Session
 	bool		quiet;
 	bool		echo;
 	bool		terminal;		/* somebody is there who can be asked */
-	bool		watched;		/* or can be shown how far a call is */
 	bool		changing;		/* the statement that runs changes something */
 	const char *after_cancel;	/* what is to say once it was cancelled */
 	bool		suggesting;		/* the last word is being looked for */
@@ -212,6 +211,8 @@ extern const Command commands[];
 extern const int ncommands;
 extern const char *command_name(const Command *command);
 extern const Command *find_command(const Words *words, int *nwords);
+extern bool is_group(const char *word);
+extern const Option *find_option(const char *name, const Command *command);
 
 /* options.c */
 extern void parse_arguments(Arguments *arguments, int argc, char **argv);
@@ -235,6 +236,7 @@ extern void complete(int argc, char **argv);
 /* nearest.c */
 extern const char *nearest(const char *word, const char *const *candidates,
 						   int ncandidates);
+extern const char *nearest_command(const Words *words);
 
 /* connect.c */
 extern void session_start(Session *session, const Arguments *arguments);
@@ -280,6 +282,7 @@ extern void die(Status status, const char *format,...)
 extern void report_result(const Session *session, const PGresult *result);
 extern void report_connection(const PGconn *conn);
 extern void receive_notice(void *session, const PGresult *result);
+extern bool progress_wanted(void);
 extern void progress_show(long seconds);
 extern void progress_clear(void);
 

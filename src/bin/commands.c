@@ -281,3 +281,32 @@ find_command(const Words *words, int *nwords)
 	}
 	return NULL;
 }
+
+/*
+ * Whether commands begin with the word and another.
+ */
+bool
+is_group(const char *word)
+{
+	for (int i = 0; i < ncommands; i++)
+		if (commands[i].group != NULL && strcmp(commands[i].group, word) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * The option of that name; of two, the command's own one, if a command is
+ * given, else the first.  NULL if there is none.
+ */
+const Option *
+find_option(const char *name, const Command *command)
+{
+	if (command != NULL)
+		for (const OptionId *own = command->options; *own != OPT_NONE; own++)
+			if (strcmp(options[*own].name, name) == 0)
+				return &options[*own];
+	for (int id = 1; id < NOPTIONS; id++)
+		if (strcmp(options[id].name, name) == 0)
+			return &options[id];
+	return NULL;
+}

@@ -24,11 +24,11 @@ static void offer_options(const Command *command, const char *begun);
 static void offer_commands(const Words *words, const char *begun);
 static void offer_features(const Arguments *arguments, const char *begun);
 static const Option *option_of(const char *word);
-static bool is_valued(const Option *option);
 
 /*
  * Prints the candidates for the last of the words, a line for each.  Bash makes
- * words of "=" and of what follows it.
+ * words of "=" and of what follows it; others leave the value with its option,
+ * and then candidates are values alone.
  */
 void
 complete(int argc, char **argv)
@@ -40,28 +40,38 @@ complete(int argc, char **argv)
 	const Command *command;
 	int			nwords = 0;
 
-	for (int i = 0; i < argc - 1; i++)
+	for (int i = 0; i < argc; i++)
 	{
 		const Option *option = option_of(argv[i]);
+		bool		valued = option != NULL && option->kind >= OPTION_VALUE;
+		const char *value = valued ? strchr(argv[i], '=') : NULL;
+		bool		last = i == argc - 1;
 
 		if (open != NULL && strcmp(argv[i], "=") == 0)
-			continue;
-		if (open != NULL)
+			begun = last ? "" : begun;
+		else if (open != NULL && !last)
 		{
 			add_word(&arguments.given[open->id], argv[i]);
 			open = NULL;
 		}
-		else if (option != NULL && is_valued(option) &&
-				 strchr(argv[i], '=') == NULL)
+		else if (open == NULL && last && value != NULL)
+		{
+			open = option;
+			begun = value + 1;
+		}
+		else if (last)
+			break;
+		else if (value != NULL)
+			add_word(&arguments.given[option->id], value + 1);
+		else if (valued)
 			open = option;
 		else if (*argv[i] != '-')
 			add_word(&words, argv[i]);
 	}
-	if (open != NULL && strcmp(begun, "=") == 0)
-		begun = "";
 	command = find_command(&words, &nwords);
 	if (open != NULL)
 	{
+		open = find_option(open->name, command);
 		offer_choices(open, begun);
 		if (open->id == OPT_FEATURE)
 			offer_features(&arguments, begun);
@@ -103,7 +113,8 @@ offer_options(const Command *command, const char *begun)
 		for (const OptionId *id = command->options; *id != OPT_NONE; id++)
 			offer(print("--%s", options[*id].name), begun);
 	for (const OptionId *id = global_options; *id != OPT_NONE; id++)
-		offer(print("--%s", options[*id].name), begun);
+		if (find_option(options[*id].name, command) == &options[*id])
+			offer(print("--%s", options[*id].name), begun);
 }
 
 /*
@@ -134,7 +145,8 @@ offer_commands(const Words *words, const char *begun)
 }
 
 /*
- * The features, if the server can be had without a password and soon.
+ * The features, if the server can be had without a password and soon.  A name of
+ * several lines could not be told from several names.
  */
 static void
 offer_features(const Arguments *arguments, const char *begun)
@@ -168,7 +180,8 @@ offer_features(const Arguments *arguments, const char *begun)
 									" ORDER BY feature", schema));
 		PQfreemem(schema);
 		for (int i = 0; i < PQntuples(result); i++)
-			offer(PQgetvalue(result, i, 0), begun);
+			if (strchr(PQgetvalue(result, i, 0), '\n') == NULL)
+				offer(PQgetvalue(result, i, 0), begun);
 	}
 	PQclear(result);
 	PQfinish(conn);
@@ -194,10 +207,4 @@ option_of(const char *word)
 			return option;
 	}
 	return NULL;
-}
-
-static bool
-is_valued(const Option *option)
-{
-	return option->kind >= OPTION_VALUE;
 }

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "bin.h"
@@ -25,7 +26,7 @@ at_terminal(void)
 
 /*
  * Asks on the terminal, and ends the program unless the answer is "y" or
- * "yes".
+ * "yes", in capitals or not.
  */
 void
 confirm(const char *format,...)
@@ -47,7 +48,6 @@ confirm(const char *format,...)
 	}
 	length = strcspn(answer, "\r\n");
 	answer[length] = '\0';
-	if (strcmp(answer, "y") != 0 && strcmp(answer, "Y") != 0 &&
-		strcmp(answer, "yes") != 0)
+	if (strcasecmp(answer, "y") != 0 && strcasecmp(answer, "yes") != 0)
 		die(STATUS_UNCONFIRMED, "not confirmed: nothing was changed");
 }

@@ -44,7 +44,6 @@ session_start(Session *session, const Arguments *arguments)
 	session->quiet = option_given(arguments, OPT_QUIET);
 	session->echo = option_given(arguments, OPT_ECHO);
 	session->terminal = at_terminal();
-	session->watched = isatty(STDERR_FILENO) && !session->quiet;
 	session->format = format == NULL || strcmp(format, "plain") == 0 ?
 		FORMAT_PLAIN : strcmp(format, "json") == 0 ? FORMAT_JSON : FORMAT_CSV;
 	session->after_cancel = "nothing was changed";
@@ -163,7 +162,7 @@ find_extension(Session *session)
 	PGresult   *result;
 
 	add_parameter(&parameters,
-				  boolean(session->watched));
+				  boolean(progress_wanted()));
 	result = query(session, sql, &parameters);
 	if (PQntuples(result) == 0)
 		die(STATUS_FAILED,

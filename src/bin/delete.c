@@ -118,7 +118,8 @@ run_delete(Session *session)
 	add_parameter(parameters, option_value(arguments, OPT_FEATURE_VERSION));
 
 	/* it is not sent before it is confirmed here */
-	add_parameter(parameters, boolean(!is_soft(arguments)));
+	add_parameter(parameters,
+				  boolean(!is_soft(arguments) && is_whole(arguments)));
 	run_call(session, &call, !is_soft(arguments) || is_whole(arguments));
 }
 

@@ -32,8 +32,6 @@ main(int argc, char **argv)
 	}
 
 	parse_arguments(&arguments, argc, argv);
-	message_setup(option_value(&arguments, OPT_COLOR),
-				  option_given(&arguments, OPT_QUIET));
 	session_start(&session, &arguments);
 	arguments.command->run(&session);
 	return STATUS_DONE;

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "bin.h"
@@ -31,8 +32,9 @@ static bool silent = false;
 /* whether the last line on the terminal is one of progress */
 static bool progress_shown = false;
 
-/* what the server has last said of its progress */
-static char step[256];
+/* what the server has last said of its progress, and in which encoding */
+static char *step = NULL;
+static int	step_encoding = 0;
 
 static void put(const char *color, const char *label, const char *format,
 				va_list arguments) PRINTF_LIKE(3, 0);
@@ -123,32 +125,50 @@ static void
 put(const char *color, const char *label, const char *format,
 	va_list arguments)
 {
+	va_list		again;
+	int			length;
+	char	   *text;
+
+	va_copy(again, arguments);
+	length = vsnprintf(NULL, 0, format, again);
+	va_end(again);
+
+	/* not by print(), which dies with a message if there is no memory */
+	text = length < 0 ? NULL : malloc((size_t) length + 1);
+	if (text == NULL)
+	{
+		put_text(color, label, "out of memory");
+		return;
+	}
+	vsnprintf(text, (size_t) length + 1, format, arguments);
+	put_text(color, label, text);
+	free(text);
+}
+
+/*
+ * The same for a text that libpq brings, which may end with a line's end.  What
+ * a terminal would take for a command is shown by its code: names are in it
+ * that others have chosen.
+ */
+static void
+put_text(const char *color, const char *label, const char *text)
+{
+	size_t		length = strlen(text);
+
+	while (length > 0 && text[length - 1] == '\n')
+		length--;
 	progress_clear();
 	fputs(PROGRAM ": ", stderr);
 	if (label != NULL && colored)
 		fprintf(stderr, "\033[%sm%s:\033[0m ", color, label);
 	else if (label != NULL)
 		fprintf(stderr, "%s: ", label);
-	vfprintf(stderr, format, arguments);
+	for (size_t i = 0; i < length; i++)
+		if (is_control(text[i]) && text[i] != '\n' && text[i] != '\t')
+			fprintf(stderr, "\\x%02x", (unsigned char) text[i]);
+		else
+			fputc(text[i], stderr);
 	fputc('\n', stderr);
-}
-
-/*
- * The same for a text that libpq brings, which may end with a line's end.
- */
-static void
-put_text(const char *color, const char *label, const char *text)
-{
-	int			length = (int) strlen(text);
-
-	while (length > 0 && text[length - 1] == '\n')
-		length--;
-	progress_clear();
-	if (colored)
-		fprintf(stderr, PROGRAM ": \033[%sm%s:\033[0m %.*s\n", color, label,
-				length, text);
-	else
-		fprintf(stderr, PROGRAM ": %s: %.*s\n", label, length, text);
 }
 
 /*
@@ -188,7 +208,11 @@ receive_notice(void *argument, const PGresult *result)
 	if (severity == NULL || message == NULL)
 		return;
 	if (state != NULL && strcmp(state, SQLSTATE_PROGRESS) == 0)
-		snprintf(step, sizeof(step), "%s", message);
+	{
+		free(step);
+		step = duplicate(message);
+		step_encoding = PQclientEncoding(session->conn);
+	}
 	else if (strcmp(severity, "WARNING") == 0)
 		report_fields(session, result, YELLOW, "warning");
 	else if (!silent)
@@ -249,16 +273,49 @@ report_filter(int encoding, const char *filter, int position)
 }
 
 /*
+ * Whether there is a terminal that can show how far a call is.
+ */
+bool
+progress_wanted(void)
+{
+	const char *terminal = getenv("TERM");
+
+	return isatty(STDERR_FILENO) && !silent &&
+		(terminal == NULL || strcmp(terminal, "dumb") != 0);
+}
+
+/*
  * Shows how long the call has been running and what the server does, on the
- * terminal's last line.
+ * terminal's last line.  What does not fit there is left out: a line that wraps
+ * could not be cleared.
  */
 void
 progress_show(long seconds)
 {
-	if (silent)
+	struct winsize window;
+	int			room = 80;
+	const char *at = step != NULL ? step : "waiting for the server";
+
+	if (!progress_wanted())
 		return;
-	fprintf(stderr, "\r\033[K%ld:%02ld  %s", seconds / 60, seconds % 60,
-			*step != '\0' ? step : "waiting for the server");
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0)
+		room = window.ws_col;
+	room -= fprintf(stderr, "\r\033[K%ld:%02ld  ", seconds / 60, seconds % 60) -
+		(int) strlen("\r\033[K");
+	while (*at != '\0')
+	{
+		int			length = PQmblenBounded(at, step_encoding);
+		int			width = PQdsplen(at, step_encoding);
+
+		room -= width > 0 ? width : 1;
+		if (room <= 0)
+			break;
+		if (width < 0 || is_control(*at))
+			fputc(' ', stderr);
+		else
+			fwrite(at, 1, (size_t) length, stderr);
+		at += length;
+	}
 	fflush(stderr);
 	progress_shown = true;
 }

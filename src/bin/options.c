@@ -57,12 +57,16 @@ parse_arguments(Arguments *arguments, int argc, char **argv)
 	int			nwords = 0;
 
 	scan(arguments, &words, &mistake, argc, argv);
+	message_setup(option_value(arguments, OPT_COLOR),
+				  option_given(arguments, OPT_QUIET));
 	command = arguments->command = find_command(&words, &nwords);
 	answer_questions(arguments, &words);
-	if (command == NULL)
-		die_unknown_command(&words);
+
+	/* its value may have been taken for a command */
 	if (mistake.text != NULL)
 		die_mistake(command, &mistake);
+	if (command == NULL)
+		die_unknown_command(&words);
 	arguments->operands.count = words.count - nwords;
 	arguments->operands.words = words.words + nwords;
 	rename_options(arguments);
@@ -88,14 +92,17 @@ scan(Arguments *arguments, Words *words, Mistake *mistake, int argc,
 {
 	struct option table[NOPTIONS] = {{0}};
 	char		letters[2 * NOPTIONS + 3];
-	int			read;
 
 	build_tables(table, letters);
 	opterr = 0;
-	while ((read = getopt_long(argc, argv, letters, table, NULL)) != -1)
+	for (;;)
 	{
+		const char *word = argv[optind];
+		int			read = getopt_long(argc, argv, letters, table, NULL);
 		OptionId	id = id_of(read);
 
+		if (read == -1)
+			break;
 		if (read == 1)
 			add_word(words, optarg);
 		else if (id != OPT_NONE)
@@ -104,8 +111,10 @@ scan(Arguments *arguments, Words *words, Mistake *mistake, int argc,
 		{
 			mistake->id = id_of(optopt);
 			mistake->lacks_value = read == ':';
-			mistake->text = argv[optind - 1];
-			if (mistake->id == OPT_NONE && optopt != 0)
+			mistake->text = word;
+
+			/* of letters together, the one that is wrong */
+			if (mistake->id == OPT_NONE && optopt > ' ' && optopt < 0x7f)
 				mistake->text = print("-%c", optopt);
 		}
 	}
@@ -114,9 +123,10 @@ scan(Arguments *arguments, Words *words, Mistake *mistake, int argc,
 }
 
 /*
- * The options as getopt_long wants them.  Letters begin with "-", so that
- * operands are returned in their place, and ":", so that a value that is
- * missing is told from an unknown option.
+ * The options as getopt_long wants them, a name once, or it could not be
+ * abbreviated.  Letters begin with "-", so that operands are returned in their
+ * place, and ":", so that a value that is missing is told from an unknown
+ * option.
  */
 static void
 build_tables(struct option *table, char *letters)
@@ -135,6 +145,8 @@ build_tables(struct option *table, char *letters)
 			if (valued)
 				*letters++ = ':';
 		}
+		if (find_option(option->name, NULL) != option)
+			continue;
 		table->name = option->name;
 		table->has_arg = valued ? required_argument :
 			option->kind == OPTION_SWITCH ? optional_argument : no_argument;
@@ -184,8 +196,12 @@ answer_questions(const Arguments *arguments, const Words *words)
 {
 	if (option_given(arguments, OPT_HELP))
 	{
-		print_help(stdout, arguments->command,
-				   words->count > 0 ? words->words[0] : NULL);
+		const char *group = words->count > 0 ? words->words[0] : NULL;
+
+		if (arguments->command == NULL &&
+			(words->count > 1 || (group != NULL && !is_group(group))))
+			die_unknown_command(words);
+		print_help(stdout, arguments->command, group);
 		finish_stdout();
 		exit(STATUS_DONE);
 	}
@@ -200,48 +216,37 @@ answer_questions(const Arguments *arguments, const Words *words)
 static void
 die_unknown_command(const Words *words)
 {
-	const char **known = allocate((size_t) ncommands * sizeof(char *));
+	const char *group = words->count > 0 ? words->words[0] : NULL;
 	const char *meant;
-	const char *typed;
 
-	if (words->count == 0)
+	if (words->count == 0 || (words->count == 1 && is_group(group)))
 	{
-		print_help(stderr, NULL, NULL);
+		print_help(stderr, NULL, group);
 		exit(STATUS_USAGE);
 	}
-	typed = words->count == 1 ? words->words[0] :
-		print("%s %s", words->words[0], words->words[1]);
-	for (int i = 0; i < ncommands; i++)
-	{
-		known[i] = command_name(&commands[i]);
-
-		/* a group without a command in it */
-		if (words->count == 1 && commands[i].group != NULL &&
-			strcmp(commands[i].group, typed) == 0)
-		{
-			print_help(stderr, NULL, typed);
-			exit(STATUS_USAGE);
-		}
-	}
-	error("unknown command \"%s\"", typed);
-	meant = nearest(typed, known, ncommands);
-
-	/* its operand may have been taken for the command's second word */
-	if (meant == NULL)
-		meant = nearest(words->words[0], known, ncommands);
+	if (words->count == 1)
+		error("unknown command \"%s\"", group);
+	else
+		error("unknown command \"%s %s\"", group, words->words[1]);
+	meant = nearest_command(words);
 	if (meant != NULL)
 		hint("Did you mean \"%s\"?", meant);
 	else
-		hint("Try \"" PROGRAM " --help\".");
+		hint("Try \"" PROGRAM "%s%s --help\".", is_group(group) ? " " : "",
+			 is_group(group) ? group : "");
 	exit(STATUS_USAGE);
 }
 
 static void
 die_mistake(const Command *command, const Mistake *mistake)
 {
+	bool		is_long = strncmp(mistake->text, "--", 2) == 0;
+	size_t		length = strcspn(mistake->text, is_long ? "=" : "");
+	const char *name = print("%.*s", (int) length, mistake->text);
 	const char *known[NOPTIONS];
-	const char *meant;
+	const char *meant = NULL;
 	int			nknown = 0;
+	int			nbegun = 0;
 
 	if (mistake->id != OPT_NONE && mistake->lacks_value)
 		die_usage(command, "option \"--%s\" needs a value",
@@ -252,18 +257,28 @@ die_mistake(const Command *command, const Mistake *mistake)
 
 	for (int id = 1; id < NOPTIONS; id++)
 		if (takes(command, id))
+		{
 			known[nknown++] = print("--%s", options[id].name);
-	meant = nearest(print("%.*s", (int) strcspn(mistake->text, "="),
-						  mistake->text), known, nknown);
+			if (length > 2 && strncmp(known[nknown - 1], name, length) == 0)
+			{
+				meant = known[nknown - 1];
+				nbegun++;
+			}
+		}
+	if (nbegun > 1)
+		die_usage(command, "option \"%s\" is ambiguous", name);
 	if (meant == NULL)
-		die_usage(command, "unknown option \"%s\"", mistake->text);
-	error("unknown option \"%s\"", mistake->text);
+		meant = nearest(name, known, nknown);
+	if (meant == NULL)
+		die_usage(command, "unknown option \"%s\"", name);
+	error("unknown option \"%s\"", name);
 	hint("Did you mean \"%s\"?", meant);
 	exit(STATUS_USAGE);
 }
 
 /*
- * Wrong arguments, and where to look for the right ones.
+ * Wrong arguments, and where to look for the right ones.  The command is NULL
+ * where it is not known.
  */
 void
 die_usage(const Command *command, const char *format,...)
@@ -275,16 +290,22 @@ die_usage(const Command *command, const char *format,...)
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
 	error("%s", text);
-	hint("Try \"" PROGRAM " %s --help\".", command_name(command));
+	if (command != NULL)
+		hint("Try \"" PROGRAM " %s --help\".", command_name(command));
+	else
+		hint("Try \"" PROGRAM " --help\".");
 	exit(STATUS_USAGE);
 }
 
 /*
- * Whether the option is one of the command, or of all.
+ * Whether the option is one of the command, or of all.  While there is no
+ * command, it can be any.
  */
 static bool
 takes(const Command *command, OptionId id)
 {
+	if (command == NULL)
+		return true;
 	for (const OptionId *own = command->options; *own != OPT_NONE; own++)
 		if (*own == id)
 			return true;

@@ -38,6 +38,8 @@ static volatile sig_atomic_t signalled = 0;
 
 static char *expand(const Session *session, const char *sql);
 static void echo(const char *sql, const Parameters *parameters);
+static void echo_value(int number, const char *value);
+static time_t seconds_now(void);
 static PGresult *receive(Session *session);
 static void cancel(const Session *session);
 static void fail(Session *session, const PGresult *result) NORETURN;
@@ -195,10 +197,39 @@ echo(const char *sql, const Parameters *parameters)
 	for (int i = 0; i < parameters->count; i++)
 	{
 		if (parameters->values[i] != NULL)
-			fprintf(stderr, "-- $%d = %s\n", i + 1, parameters->values[i]);
+			echo_value(i + 1, parameters->values[i]);
 		else
 			fprintf(stderr, "-- $%d is null\n", i + 1);
 	}
+}
+
+/*
+ * A value as a comment, each line of it.
+ */
+static void
+echo_value(int number, const char *value)
+{
+	fprintf(stderr, "-- $%d = ", number);
+	for (; *value != '\0'; value++)
+	{
+		if (*value == '\n')
+			fputs("\n--      ", stderr);
+		else
+			fputc(is_control(*value) ? ' ' : *value, stderr);
+	}
+	fputc('\n', stderr);
+}
+
+/*
+ * By a clock that nobody sets.
+ */
+static time_t
+seconds_now(void)
+{
+	struct timespec now = {0};
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
 }
 
 /*
@@ -207,7 +238,7 @@ echo(const char *sql, const Parameters *parameters)
 static PGresult *
 receive(Session *session)
 {
-	time_t		begin = time(NULL);
+	time_t		begin = seconds_now();
 	bool		cancelled = false;
 	PGresult   *last = NULL;
 	PGresult   *result;
@@ -217,14 +248,14 @@ receive(Session *session)
 		while (PQisBusy(session->conn))
 		{
 			struct pollfd wait = {PQsocket(session->conn), POLLIN, 0};
-			long		seconds = (long) (time(NULL) - begin);
+			long		seconds = (long) (seconds_now() - begin);
 
 			if (interrupted() && !cancelled)
 			{
 				cancelled = true;
 				cancel(session);
 			}
-			if (session->watched && seconds >= PATIENCE)
+			if (seconds >= PATIENCE)
 				progress_show(seconds);
 			if (poll(&wait, 1, TICK) < 0 && errno != EINTR)
 				die(STATUS_FAILED, "could not wait for the server: %s",
