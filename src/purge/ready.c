@@ -43,7 +43,7 @@ mx_purge_prepare(MxPurge *purge)
 	LOCKMODE	lock = purge->dry_run ? AccessShareLock : RowExclusiveLock;
 	uint64		storage;
 
-	if (purge->rows != NULL)
+	if (purge->found)
 	{
 		lock_out_others(purge, feature);
 		feature = mx_feature_require(purge->key);
@@ -55,7 +55,7 @@ mx_purge_prepare(MxPurge *purge)
 						purge->key)));
 	check_feature(purge, feature);
 	storage = storage_of(feature->relid, lock);
-	if (purge->rows != NULL && purge->storage == storage &&
+	if (purge->found && purge->storage == storage &&
 		same_feature(purge->feature, feature))
 		return true;
 	purge->feature = mx_feature_copy(feature, purge->context);
