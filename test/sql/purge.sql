@@ -77,6 +77,41 @@ TABLE rows;
 SELECT count(*) FROM video_active;
 CALL metaxy_purge('video', '0') \gset
 SELECT :purged_samples AS samples, :purged_rows AS rows;
+-- nor does one go whose live rows a trigger keeps
+DROP TRIGGER backfill ON video;
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER keep BEFORE DELETE ON video FOR EACH ROW WHEN (OLD.metaxy_deleted_at IS NULL) EXECUTE FUNCTION keep();
+CALL metaxy_purge('video', '0') \gset
+SELECT :purged_samples AS samples, :purged_rows AS rows;
+SELECT count(*) FROM video_active;
+DROP TRIGGER keep ON video;
+CALL metaxy_purge('video', '0') \gset
+SELECT :purged_samples AS samples, :purged_rows AS rows;
+SELECT count(*) FROM video;
+
+-- between two batches, a backfill makes a sample active in the current version,
+-- below the tombstone of another one
+SELECT metaxy_register('video', 'video', '{video_id,part}', 'v1');
+INSERT INTO video VALUES ('x1', 1, 1), ('x2', 1, 2);
+SELECT metaxy_register('video', 'video', '{video_id,part}', 'v2');
+INSERT INTO video VALUES ('x2', 1, 3);
+SELECT samples FROM metaxy_delete('video');
+SELECT samples FROM metaxy_delete('video', feature_version => 'v1');
+CREATE OR REPLACE FUNCTION backfill() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	SET LOCAL metaxy.stamp = off;
+	INSERT INTO video
+	SELECT video_id, part, 4, metaxy_created_at, metaxy_deleted_at + interval '1 microsecond', NULL, 'v2'
+	  FROM video
+	 WHERE metaxy_feature_version = 'v2' AND metaxy_deleted_at IS NOT NULL
+	   AND NOT EXISTS (SELECT FROM video WHERE size = 4);
+	RETURN NULL;
+END $$;
+CREATE TRIGGER backfill AFTER DELETE ON video FOR EACH STATEMENT EXECUTE FUNCTION backfill();
+CALL metaxy_purge('video', '0', batch_size => 1) \gset
+SELECT :purged_samples AS samples, :purged_rows AS rows;
+TABLE rows;
+SELECT video_id, size FROM video_active;
 
 -- partitions, no versions, no index
 CREATE TABLE chunk (chunk_id integer, size integer) PARTITION BY HASH (chunk_id);
