@@ -38,8 +38,8 @@ OBJS = \
 	src/delete/match.o src/delete/operation.o src/delete/orphans.o \
 	src/delete/plan.o src/delete/request.o src/delete/rows.o \
 	src/delete/soft.o src/delete/undelete.o src/delete/write.o \
-	src/purge/batch.o src/purge/find.o src/purge/purge.o src/purge/ready.o \
-	src/purge/retain.o \
+	src/purge/batch.o src/purge/find.o src/purge/look.o src/purge/purge.o \
+	src/purge/ready.o src/purge/retain.o \
 	src/active/finish.o src/active/insert.o src/active/met.o \
 	src/active/rows.o src/active/statement.o src/active/trigger.o
 

@@ -9,12 +9,6 @@ SET work_mem = '256MB';
 SET max_parallel_workers_per_gather = 0;
 SELECT setseed(0.42) \g /dev/null
 
-CREATE FUNCTION bench_payload(i bigint, k integer) RETURNS jsonb
-LANGUAGE sql IMMUTABLE
-RETURN jsonb_build_object('k', k, 'city', substr(md5((i * k)::text), 1, 12),
-						  'amount', i % 1000,
-						  'tags', jsonb_build_array('a', 'b', i % 7));
-
 CREATE TABLE sample (
 	id text NOT NULL, grp integer NOT NULL, name text, payload jsonb,
 	metaxy_feature_version text NOT NULL,

@@ -35,14 +35,6 @@
 	END$$;
 \endif
 
-\if :{?soft}
-\else
-	\set soft true
-\endif
-\if :{?cascade}
-\else
-	\set cascade none
-\endif
 \if :{?reason}
 \else
 	\set reason cleanup

@@ -42,14 +42,6 @@
 	END$$;
 \endif
 
-\if :{?soft}
-\else
-	\set soft true
-\endif
-\if :{?cascade}
-\else
-	\set cascade none
-\endif
 \if :{?history}
 \else
 	\set history true

@@ -20,14 +20,6 @@
 \set ON_ERROR_STOP on
 \ir start.psql
 
-\if :{?soft}
-\else
-	\set soft true
-\endif
-\if :{?cascade}
-\else
-	\set cascade none
-\endif
 \if :{?reason}
 \else
 	\set reason sweep_orphans

@@ -20,10 +20,17 @@
 /* rows of one INSERT can differ in which columns they give: so many ways */
 #define MAX_PLANS	16
 
+/* what mx_write_stamped hands to us */
+typedef struct Execution
+{
+	SPIPlanPtr	plan;
+	Datum	   *values;
+	char	   *nulls;
+} Execution;
+
 static void set_stamp(const MxStatement *statement, MxRow *row,
 					  const char *column);
-static uint64 run_stamped(SPIPlanPtr plan, Datum *values, const char *nulls,
-						  TimestampTz stamp);
+static uint64 execute(void *arg);
 static SPIPlanPtr find_plan(const MxStatement *statement,
 							const Bitmapset *columns, bool copies);
 static SPIPlanPtr prepare(MxStatement *statement, TupleDesc desc,
@@ -41,10 +48,8 @@ mx_active_append(MxStatement *statement, const MxRow *row, Bitmapset *columns,
 	int			created = SPI_fnumber(row->desc, MX_CREATED_AT);
 	int			version = SPI_fnumber(row->desc, MX_FEATURE_VERSION);
 	const char *current = mx_statement_feature(statement)->version;
-	Datum	   *values = palloc(sizeof(Datum) * row->desc->natts);
-	char	   *nulls = palloc(row->desc->natts);
+	Execution	execution;
 	MxRow		stamped = *row;
-	SPIPlanPtr	plan;
 	int			count = 0;
 	int			column = 0;
 	bool		done;
@@ -62,17 +67,18 @@ mx_active_append(MxStatement *statement, const MxRow *row, Bitmapset *columns,
 	if (current != NULL)
 		columns = bms_add_member(columns, version);
 
+	execution.values = palloc(sizeof(Datum) * row->desc->natts);
+	execution.nulls = palloc(row->desc->natts);
 	SPI_connect();
-	plan = find_plan(statement, columns, copies);
-	if (plan == NULL)
-		plan = prepare(statement, row->desc, columns, copies);
+	execution.plan = find_plan(statement, columns, copies);
+	if (execution.plan == NULL)
+		execution.plan = prepare(statement, row->desc, columns, copies);
 	while ((column = bms_next_member(columns, column)) > 0)
 	{
-		values[count] = stamped.values[column - 1];
-		nulls[count++] = stamped.nulls[column - 1] ? 'n' : ' ';
+		execution.values[count] = stamped.values[column - 1];
+		execution.nulls[count++] = stamped.nulls[column - 1] ? 'n' : ' ';
 	}
-	done = run_stamped(plan, values, nulls,
-					   statement->delete.stamp) > 0;
+	done = mx_write_stamped(statement->delete.stamp, execute, &execution) > 0;
 	if (done && statement->may_select)
 	{
 		MemoryContext save = MemoryContextSwitchTo(result_context);
@@ -93,26 +99,13 @@ set_stamp(const MxStatement *statement, MxRow *row, const char *column)
 	row->nulls[number - 1] = false;
 }
 
-/*
- * The stamping trigger keeps the stamp of rows that have the operation's.
- */
 static uint64
-run_stamped(SPIPlanPtr plan, Datum *values, const char *nulls,
-			TimestampTz stamp)
+execute(void *arg)
 {
-	TimestampTz save = mx_operation_stamp;
-	volatile int rc = 0;
+	const Execution *execution = arg;
+	int			rc = SPI_execute_plan(execution->plan, execution->values,
+									  execution->nulls, false, 0);
 
-	mx_operation_stamp = stamp;
-	PG_TRY();
-	{
-		rc = SPI_execute_plan(plan, values, nulls, false, 0);
-	}
-	PG_FINALLY();
-	{
-		mx_operation_stamp = save;
-	}
-	PG_END_TRY();
 	if (rc < 0)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(rc));
 	return SPI_processed;

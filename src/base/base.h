@@ -145,6 +145,7 @@ typedef struct MxStore
 	int			kilobytes;		/* kept in memory at most */
 	int64		nrows;
 	char	   *name;			/* as registered, or NULL */
+	MemoryContext context;		/* that it was made in */
 	bool		survives;		/* commits; then mx_store_end is called after
 								 * an error, too */
 } MxStore;
@@ -153,10 +154,12 @@ typedef struct MxStore
 typedef bool (*MxRowHook) (TupleTableSlot *slot, void *arg);
 
 extern MxStore *mx_store_new(int kilobytes);
+extern void mx_store_add(MxStore *store, TupleTableSlot *slot);
 extern DestReceiver *mx_store_receiver(MxStore *store, MxRowHook hook,
 									   void *arg);
 extern DestReceiver *mx_row_receiver(MxRowHook hook, void *arg);
 extern void mx_store_register(MxStore *store, const char *name);
+extern void mx_store_unregister(MxStore *store);
 extern AttrNumber mx_store_column(const MxStore *store, const char *name);
 extern void mx_append_store(StringInfo sql, const MxStore *store,
 							const char *alias);

@@ -22,11 +22,11 @@ typedef struct RowReceiver
 	MxStore    *store;			/* NULL: rows are only looked at */
 	MxRowHook	hook;			/* NULL: all rows are kept */
 	void	   *arg;
-	MemoryContext context;		/* the store's */
 } RowReceiver;
 
 static bool receive_row(TupleTableSlot *slot, DestReceiver *self);
 static void start_rows(DestReceiver *self, int operation, TupleDesc desc);
+static void start_store(MxStore *store, TupleDesc desc);
 static void do_nothing(DestReceiver *self);
 
 /*
@@ -39,7 +39,19 @@ mx_store_new(int kilobytes)
 	MxStore    *store = palloc0(sizeof(MxStore));
 
 	store->kilobytes = kilobytes;
+	store->context = CurrentMemoryContext;
 	return store;
+}
+
+/*
+ * Adds a row; the first one says which columns there are.
+ */
+void
+mx_store_add(MxStore *store, TupleTableSlot *slot)
+{
+	start_store(store, slot->tts_tupleDescriptor);
+	tuplestore_puttupleslot(store->rows, slot);
+	store->nrows++;
 }
 
 /*
@@ -71,7 +83,6 @@ mx_row_receiver(MxRowHook hook, void *arg)
 	self->pub.mydest = DestTuplestore;
 	self->hook = hook;
 	self->arg = arg;
-	self->context = CurrentMemoryContext;
 	return &self->pub;
 }
 
@@ -96,6 +107,17 @@ mx_store_register(MxStore *store, const char *name)
 	if (rc != SPI_OK_REL_REGISTER)
 		elog(ERROR, "SPI_register_relation failed: %s",
 			 SPI_result_code_string(rc));
+}
+
+/*
+ * Takes the name away; the rows stay.
+ */
+void
+mx_store_unregister(MxStore *store)
+{
+	if (store->name != NULL)
+		SPI_unregister_relation(store->name);
+	store->name = NULL;
 }
 
 /*
@@ -142,11 +164,9 @@ mx_append_store_column(StringInfo sql, const MxStore *store,
 void
 mx_store_end(MxStore *store)
 {
-	if (store->name != NULL)
-		SPI_unregister_relation(store->name);
+	mx_store_unregister(store);
 	if (store->rows != NULL)
 		tuplestore_end(store->rows);
-	store->name = NULL;
 	store->rows = NULL;
 }
 
@@ -154,12 +174,19 @@ static void
 start_rows(DestReceiver *self, int operation, TupleDesc desc)
 {
 	RowReceiver *receiver = (RowReceiver *) self;
-	MxStore    *store = receiver->store;
+
+	if (receiver->store != NULL)
+		start_store(receiver->store, desc);
+}
+
+static void
+start_store(MxStore *store, TupleDesc desc)
+{
 	MemoryContext save;
 
-	if (store == NULL || store->rows != NULL)
+	if (store->rows != NULL)
 		return;
-	save = MemoryContextSwitchTo(receiver->context);
+	save = MemoryContextSwitchTo(store->context);
 	store->desc = CreateTupleDescCopy(desc);
 	store->rows = tuplestore_begin_heap(false, store->survives,
 										store->kilobytes);
@@ -174,10 +201,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	if (receiver->hook != NULL && !receiver->hook(slot, receiver->arg))
 		return true;
 	if (receiver->store != NULL)
-	{
-		tuplestore_puttupleslot(receiver->store->rows, slot);
-		receiver->store->nrows++;
-	}
+		mx_store_add(receiver->store, slot);
 	return true;
 }
 

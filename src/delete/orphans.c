@@ -80,7 +80,8 @@ metaxy_orphans(PG_FUNCTION_ARGS)
 	int			place;
 
 	SPI_connect();
-	feature = mx_feature_of_type(get_fn_expr_argtype(fcinfo->flinfo, 0));
+	feature = mx_feature_of_type(get_fn_expr_argtype(fcinfo->flinfo, 0),
+								 "metaxy_orphans");
 	registry = mx_registry_load();
 	place = mx_registry_require(registry, feature->key);
 	check_feature(registry, place);

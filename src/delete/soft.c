@@ -37,9 +37,15 @@ typedef struct Verifier
 	const char *relation;
 } Verifier;
 
+/* what mx_write_stamped hands to us */
+typedef struct Insert
+{
+	MxQuery    *query;
+	DestReceiver *receiver;
+} Insert;
+
 static const char *recency_column(const MxDelete *delete);
-static uint64 write_stamped(MxQuery *query, TimestampTz stamp,
-							DestReceiver *receiver);
+static uint64 write_rows(void *arg);
 static void require_columns(const MxFeature *feature, const MxStore *rows,
 							List *columns);
 static uint64 count_tombstones(const MxDelete *delete,
@@ -63,12 +69,12 @@ void
 mx_soft_delete(MxDelete *delete, MxStep *step)
 {
 	const MxFeature *feature = &delete->registry->features[step->feature];
-	MxQuery    *query = mx_query_new();
+	Insert		insert = {.query = mx_query_new()};
+	MxQuery    *query = insert.query;
 	StringInfo	sql = mx_query_sql(query);
 	Relation	rel = mx_open_for_write(feature);
 	List	   *columns = mx_copied_columns(rel, feature->id_columns);
 	Verifier	verifier;
-	DestReceiver *receiver = NULL;
 	int			stamp;
 	uint64		done;
 	ListCell   *lc;
@@ -104,10 +110,10 @@ mx_soft_delete(MxDelete *delete, MxStep *step)
 							 foreach_current_index(lc) ? ", " : " RETURNING ",
 							 quote_identifier(lfirst(lc)));
 		start_verifier(&verifier, delete, step, returned);
-		receiver = mx_row_receiver(verify_row, &verifier);
+		insert.receiver = mx_row_receiver(verify_row, &verifier);
 	}
-	done = write_stamped(query, delete->stamp, receiver);
-	if (receiver != NULL)
+	done = mx_write_stamped(delete->stamp, write_rows, &insert);
+	if (insert.receiver != NULL)
 		ExecDropSingleTupleTableSlot(verifier.slot);
 	mx_require_count(delete, feature, done, step->nrows);
 	if (has_after_trigger(rel))
@@ -125,27 +131,12 @@ recency_column(const MxDelete *delete)
 	return delete->request->restores ? MX_UPDATED_AT : MX_DELETED_AT;
 }
 
-/*
- * The stamping trigger keeps the stamp of rows that have the operation's.  A
- * trigger of the table may begin another operation in the middle of this one.
- */
 static uint64
-write_stamped(MxQuery *query, TimestampTz stamp, DestReceiver *receiver)
+write_rows(void *arg)
 {
-	TimestampTz save = mx_operation_stamp;
-	volatile uint64 done = 0;
+	const Insert *insert = arg;
 
-	mx_operation_stamp = stamp;
-	PG_TRY();
-	{
-		done = mx_query_run(query, MX_WRITE, receiver);
-	}
-	PG_FINALLY();
-	{
-		mx_operation_stamp = save;
-	}
-	PG_END_TRY();
-	return done;
+	return mx_query_run(insert->query, MX_WRITE, insert->receiver);
 }
 
 static void

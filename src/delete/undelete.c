@@ -38,6 +38,8 @@ static void find_step(MxDelete *delete, MxStep *step);
 static void run_undelete(MxDelete *delete, const MxOperation *operation);
 static void count_samples(MxDelete *delete, MxStep *step);
 static void note_undone(const MxDelete *delete, int64 undone);
+static int64 count_hidden(const MxOperation *operation,
+						  const MxFeature *feature);
 static void report(const MxDelete *delete, const MxOperation *operation,
 				   ReturnSetInfo *result);
 
@@ -337,6 +339,36 @@ note_undone(const MxDelete *delete, int64 undone)
 	mx_query_run(query, MX_OWNER, NULL);
 }
 
+/*
+ * Rows of a feature that the operation hid, or brought back: what the ledger
+ * has, but for a statement that wrote live rows too.  Of those only tombstones
+ * count that are still there.
+ */
+static int64
+count_hidden(const MxOperation *operation, const MxFeature *feature)
+{
+	MxQuery    *query;
+	int64		count;
+	bool		isnull;
+
+	if (operation->command == NULL || strcmp(operation->command, "merge") != 0)
+		return mx_operation_figure(operation, operation->rows, feature->key);
+	if (!OidIsValid(feature->relid))
+		return 0;
+	query = mx_query_new();
+	mx_query_value(query, TIMESTAMPTZOID, TimestampTzGetDatum(operation->stamp),
+				   false);
+	appendStringInfo(mx_query_sql(query),
+					 "SELECT pg_catalog.count(*) FROM %s WHERE " MX_DELETED_AT
+					 " OPERATOR(pg_catalog.=) $1",
+					 mx_relation_name(feature->relid));
+	mx_query_run(query, MX_READ, NULL);
+	count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+										SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	return count;
+}
+
 static void
 report(const MxDelete *delete, const MxOperation *operation,
 	   ReturnSetInfo *result)
@@ -346,14 +378,14 @@ report(const MxDelete *delete, const MxOperation *operation,
 	for (int i = 0; i < delete->plan->nsteps; i++)
 	{
 		const MxStep *step = &delete->plan->steps[i];
-		const char *key = delete->registry->features[step->feature].key;
+		const MxFeature *feature = &delete->registry->features[step->feature];
 		Datum		values[NRESULT];
 		bool		nulls[NRESULT] = {0};
 
 		restored += step->nrows;
-		values[0] = CStringGetTextDatum(key);
+		values[0] = CStringGetTextDatum(feature->key);
 		values[1] = Int64GetDatum(step->nrows);
-		values[2] = Int64GetDatum(Max(mx_operation_figure(operation, operation->rows, key) -
+		values[2] = Int64GetDatum(Max(count_hidden(operation, feature) -
 									  step->nrows, 0));
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}

@@ -3,14 +3,17 @@
  * batch.c
  *		Removes what a purge has found, one batch in one transaction.
  *
- *		The snapshot that showed the rows is gone, and a place may hold another
- *		row by now.  A row is removed if its place, its writer and its recency
- *		are those that were found; one that is not there any more is no loss.
- *
+ *		Of samples that go whole only the ids are known: the batch looks for
+ *		their rows, and whether all of it is still so.  Then live rows go first.
  *		A tombstone is not removed while a live row below it is there, one that
- *		was moved by an UPDATE or that a backfill has brought meanwhile.  What
- *		such a backfill commits in the very moment in which the batch looks is
- *		as if it came after the purge.
+ *		was moved by an UPDATE or that a backfill has brought meanwhile; this is
+ *		looked for unless it cannot be.  What such a backfill commits in the very
+ *		moment in which the batch looks is as if it came after the purge.
+ *
+ *		The places of superseded rows are known.  The snapshot that showed them
+ *		is gone, and a place may hold another row by now.  A row is removed if
+ *		its place, its writer and its recency are those that were found; one that
+ *		is not there any more is no loss.
  *
  * src/purge/batch.c
  *
@@ -18,32 +21,42 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
 #include "purge/purge.h"
 
-/* rows of a batch, one array for each column of MxPurge.rows */
-typedef struct Batch
+/* rows of a batch, and their places once more */
+typedef struct Rows
 {
+	MxStore    *store;
+	ItemPointer places;
 	int			count;
 	int			size;
-	Datum	   *values[MX_PURGE_NCOLUMNS];
+} Rows;
+
+/* live rows and superseded ones, and tombstones that go after those */
+typedef struct Batch
+{
+	Rows		plain;
+	Rows		guards;
 } Batch;
 
-static const Oid column_types[MX_PURGE_NCOLUMNS] = {
-	OIDOID, TIDOID, XIDOID, TIMESTAMPTZOID, BOOLOID, BOOLOID, INT8OID
-};
-
-static void set_for_now(const char *name, const char *value);
-static bool fill(MxPurge *purge, Batch *plain, Batch *guards);
-static void add_row(Batch *batch, TupleTableSlot *slot);
-static void remove_rows(MxPurge *purge, const Batch *batch, bool guards);
-static void append_batch(MxQuery *query, const Batch *batch);
+static void remove_samples(MxPurge *purge);
+static void take_samples(MxPurge *purge, MxStore *ids);
+static uint64 completed_transactions(void);
+static bool remove_history(MxPurge *purge);
+static bool add_row(TupleTableSlot *slot, void *arg);
+static void start_rows(Rows *rows);
+static void keep_row(Rows *rows, TupleTableSlot *slot);
+static int64 remove_rows(MxPurge *purge, Rows *rows, bool check);
+static ArrayType *places_array(const Rows *rows);
 static void append_hides_nothing(MxQuery *query, const MxPurge *purge);
 static bool count_removed(TupleTableSlot *slot, void *arg);
 
@@ -52,148 +65,247 @@ static bool count_removed(TupleTableSlot *slot, void *arg);
 #define PLACE	"place"
 
 /*
- * Removes the next rows that were found; returns false when there are no more.
- * The table is locked, and others are locked out, see mx_purge_prepare.
+ * Removes the next rows; returns false when there are no more.  The table is
+ * locked, and others are locked out, see mx_purge_prepare.
  */
 bool
 mx_purge_batch(MxPurge *purge)
 {
-	Batch		plain = {0};
-	Batch		guards = {0};
 	int			nest = NewGUCNestLevel();
-	bool		more = fill(purge, &plain, &guards);
+	int64		before = purge->nrows;
+	bool		more = true;
+
+	SPI_connect();
 
 	/*
-	 * The rows are fetched by their places, many of which are on the same
-	 * pages; the planner would rather read the whole table, for each batch.
+	 * Many of the rows are on the same pages; the planner would rather read
+	 * the whole table, for each batch.
 	 */
-	set_for_now("random_page_cost", "1");
-	remove_rows(purge, &plain, false);
-	if (!purge->feature->indexes)
-		set_for_now("enable_nestloop", "off");	/* one look at all rows */
-	remove_rows(purge, &guards, true);
+	mx_purge_set("random_page_cost", "1");
+	if (purge->ids->nrows > 0)
+		remove_samples(purge);
+	else
+		more = remove_history(purge);
 	AtEOXact_GUC(true, nest);
-	if (plain.count + guards.count > 0)
+	if (purge->nrows > before)
 	{
 		mx_purge_note(purge);
-		mx_tell_progress("removed %lld of %lld rows of \"%s\"",
-						 (long long) purge->nrows,
-						 (long long) purge->rows->nrows, purge->key);
+		mx_tell_progress("removed %lld rows of \"%s\"",
+						 (long long) purge->nrows, purge->key);
 	}
+	SPI_finish();
 	return more;
 }
 
 /*
  * Until the nest level of settings ends.
  */
-static void
-set_for_now(const char *name, const char *value)
+void
+mx_purge_set(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
 /*
- * Takes the rows of a batch from the store.  Tombstones that hide others are
- * removed after those, so they are kept apart.
+ * Removes the next samples that go whole.
+ *
+ * Without an index each look reads the whole table.
  */
-static bool
-fill(MxPurge *purge, Batch *plain, Batch *guards)
-{
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(purge->rows->desc,
-													&TTSOpsMinimalTuple);
-	bool		more = true;
-
-	while (plain->count + guards->count < purge->batch_size)
-	{
-		bool		isnull;
-
-		more = tuplestore_gettupleslot(purge->rows->rows, true, false, slot);
-		if (!more)
-			break;
-		if (DatumGetBool(slot_getattr(slot, MX_PURGE_GUARD + 1, &isnull)))
-			add_row(guards, slot);
-		else
-			add_row(plain, slot);
-	}
-	ExecDropSingleTupleTableSlot(slot);
-	return more;
-}
-
 static void
-add_row(Batch *batch, TupleTableSlot *slot)
+remove_samples(MxPurge *purge)
 {
-	if (batch->count == batch->size)
-	{
-		int			size = Max(1024, batch->size * 2);
+	Batch		batch;
+	MxStore    *ids = mx_store_new(work_mem);
+	uint64		completed;
+	CommandId	command;
+	int64		done;
 
-		for (int c = 0; c < MX_PURGE_NCOLUMNS; c++)
-			batch->values[c] = batch->size == 0 ?
-				palloc(sizeof(Datum) * size) :
-				repalloc(batch->values[c], sizeof(Datum) * size);
-		batch->size = size;
-	}
-	slot_getallattrs(slot);
-	for (int c = 0; c < MX_PURGE_NCOLUMNS; c++)
-	{
-		Datum		value = slot->tts_values[c];
+	CommandCounterIncrement();
+	completed = completed_transactions();
+	command = GetCurrentCommandId(false);
+	take_samples(purge, ids);
+	start_rows(&batch.plain);
+	start_rows(&batch.guards);
+	mx_store_register(ids, "metaxy batch");
+	mx_purge_look(purge, ids, add_row, &batch);
+	mx_store_end(ids);
 
-		if (c == MX_PURGE_PLACE)
-			value = datumCopy(value, false, sizeof(ItemPointerData));
-		batch->values[c][batch->count] = value;
-	}
-	batch->count++;
+	/*
+	 * Live rows that are below the tombstones now are ones that could not be
+	 * removed, that others have committed since, or that a trigger wrote: it
+	 * would have used more commands than the one that removes rows.
+	 */
+	done = remove_rows(purge, &batch.plain, false);
+	CommandCounterIncrement();
+	remove_rows(purge, &batch.guards,
+				done != batch.plain.count ||
+				completed_transactions() != completed ||
+				GetCurrentCommandId(false) > command + 1);
+	mx_store_end(batch.plain.store);
+	mx_store_end(batch.guards.store);
 }
 
 /*
- * Removes those rows of the batch that are still what was found.
+ * Takes samples from those that were found, for about as many rows as a batch
+ * should have: a sample goes whole.
  */
 static void
-remove_rows(MxPurge *purge, const Batch *batch, bool guards)
+take_samples(MxPurge *purge, MxStore *ids)
+{
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(purge->ids->desc,
+													&TTSOpsMinimalTuple);
+	int64		count = 0;
+
+	tuplestore_select_read_pointer(purge->ids->rows, 0);
+	while (count < purge->batch_size && purge->ids->nrows > 0 &&
+		   tuplestore_gettupleslot(purge->ids->rows, true, false, slot))
+	{
+		bool		isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		count += DatumGetInt64(slot_getattr(slot, purge->ids->desc->natts,
+											&isnull));
+		mx_store_add(ids, slot);
+		purge->ids->nrows--;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+/*
+ * Goes up with each transaction that has written and ends: the same as before,
+ * nothing has been committed in between.
+ */
+static uint64
+completed_transactions(void)
+{
+	return GetTransactionSnapshot()->snapXactCompletionCount;
+}
+
+/*
+ * Removes the next superseded rows; returns false when there are no more.
+ */
+static bool
+remove_history(MxPurge *purge)
+{
+	Batch		batch;
+	TupleTableSlot *slot;
+	bool		more = true;
+
+	if (purge->rows->rows == NULL)
+		return false;
+	start_rows(&batch.plain);
+	slot = MakeSingleTupleTableSlot(purge->rows->desc, &TTSOpsMinimalTuple);
+	while (more && batch.plain.count < purge->batch_size)
+	{
+		CHECK_FOR_INTERRUPTS();
+		more = tuplestore_gettupleslot(purge->rows->rows, true, false, slot);
+		if (more)
+			keep_row(&batch.plain, slot);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	remove_rows(purge, &batch.plain, false);
+	mx_store_end(batch.plain.store);
+	return more;
+}
+
+static bool
+add_row(TupleTableSlot *slot, void *arg)
+{
+	Batch	   *batch = arg;
+	bool		isnull;
+
+	if (DatumGetBool(slot_getattr(slot, MX_PURGE_GUARD + 1, &isnull)))
+		keep_row(&batch->guards, slot);
+	else
+		keep_row(&batch->plain, slot);
+	return true;
+}
+
+static void
+start_rows(Rows *rows)
+{
+	rows->store = mx_store_new(work_mem);
+	rows->count = 0;
+	rows->size = 1024;
+	rows->places = palloc(sizeof(ItemPointerData) * rows->size);
+}
+
+static void
+keep_row(Rows *rows, TupleTableSlot *slot)
+{
+	bool		isnull;
+
+	if (rows->count == rows->size)
+	{
+		rows->size *= 2;
+		rows->places = repalloc_huge(rows->places,
+									 sizeof(ItemPointerData) * rows->size);
+	}
+	rows->places[rows->count++] =
+		*(ItemPointer) DatumGetPointer(slot_getattr(slot, MX_PURGE_PLACE + 1,
+													&isnull));
+	mx_store_add(rows->store, slot);
+}
+
+/*
+ * Removes those of the rows that are still what was found, and, with a check,
+ * that hide nothing.  Returns their number.
+ *
+ * One scan of all places is faster than one for each of them.  But what a
+ * tombstone may hide is looked up one by one, where there is an index.
+ */
+static int64
+remove_rows(MxPurge *purge, Rows *rows, bool check)
 {
 	const MxFeature *feature = purge->feature;
 	MxQuery    *query = mx_query_new();
 	StringInfo	sql = mx_query_sql(query);
+	int			nest;
+	int64		done;
 
-	if (batch->count == 0)
-		return;
-	appendStringInfo(sql, "DELETE FROM %s AS " ROW " USING ROWS FROM (",
+	if (rows->count == 0)
+		return 0;
+	mx_store_register(rows->store, "metaxy places");
+	appendStringInfo(sql, "DELETE FROM %s AS " ROW " USING ",
 					 mx_relation_name(feature->relid));
-	append_batch(query, batch);
-	appendStringInfoString(sql, ") AS " PLACE " (t, c, x, r, g, l, b) WHERE "
-						   ROW ".tableoid OPERATOR(pg_catalog.=) " PLACE ".t AND "
-						   ROW ".ctid OPERATOR(pg_catalog.=) " PLACE ".c AND "
-						   ROW ".xmin OPERATOR(pg_catalog.=) " PLACE ".x AND "
-						   PLACE ".r OPERATOR(pg_catalog.=) ");
+	mx_append_store(sql, rows->store, PLACE);
+	appendStringInfo(sql, " WHERE " ROW ".ctid OPERATOR(pg_catalog.=) ANY ($%d)",
+					 mx_query_value(query, TIDARRAYOID,
+									PointerGetDatum(places_array(rows)), false));
+	appendStringInfo(sql, " AND " ROW ".ctid OPERATOR(pg_catalog.=) " PLACE ".c%d"
+					 " AND " ROW ".tableoid OPERATOR(pg_catalog.=) " PLACE ".c%d"
+					 " AND " ROW ".xmin OPERATOR(pg_catalog.=) " PLACE ".c%d"
+					 " AND " PLACE ".c%d OPERATOR(pg_catalog.=) ",
+					 MX_PURGE_PLACE + 1, MX_PURGE_TABLE + 1,
+					 MX_PURGE_WRITER + 1, MX_PURGE_RECENCY + 1);
 	mx_append_recency(sql, ROW);
-	if (guards)
+	if (check)
 		append_hides_nothing(query, purge);
-	appendStringInfoString(sql, " RETURNING " PLACE ".l, " PLACE ".b");
-	mx_query_run(query, MX_WRITE, mx_row_receiver(count_removed, purge));
+	appendStringInfo(sql, " RETURNING " PLACE ".c%d, ", MX_PURGE_LAST + 1);
+	mx_purge_append_bytes(sql, feature, ROW);
+	nest = NewGUCNestLevel();
+	if (!check || !feature->indexes)
+		mx_purge_set("enable_nestloop", "off");
+	done = mx_query_run(query, MX_WRITE, mx_row_receiver(count_removed, purge));
+	AtEOXact_GUC(true, nest);
+	mx_store_unregister(rows->store);
+	return done;
 }
 
-/*
- * The arrays, each unnested.
- */
-static void
-append_batch(MxQuery *query, const Batch *batch)
+static ArrayType *
+places_array(const Rows *rows)
 {
-	for (int c = 0; c < MX_PURGE_NCOLUMNS; c++)
-	{
-		Oid			type = column_types[c];
-		int16		typlen;
-		bool		typbyval;
-		char		typalign;
-		ArrayType  *array;
+	Datum	   *values = palloc_extended(sizeof(Datum) * rows->count,
+										 MCXT_ALLOC_HUGE);
+	ArrayType  *array;
 
-		get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
-		array = construct_array(batch->values[c], batch->count, type, typlen,
-								typbyval, typalign);
-		appendStringInfo(mx_query_sql(query), "%spg_catalog.unnest($%d)",
-						 c > 0 ? ", " : "",
-						 mx_query_value(query, get_array_type(type),
-										PointerGetDatum(array), false));
-	}
+	for (int i = 0; i < rows->count; i++)
+		values[i] = PointerGetDatum(&rows->places[i]);
+	array = construct_array(values, rows->count, TIDOID,
+							sizeof(ItemPointerData), false, TYPALIGN_SHORT);
+	pfree(values);
+	return array;
 }
 
 /*
@@ -216,7 +328,8 @@ append_hides_nothing(MxQuery *query, const MxPurge *purge)
 		mx_append_column(sql, "hidden", MX_FEATURE_VERSION);
 		appendStringInfo(sql, " OPERATOR(pg_catalog.=) ANY ($%d) AND ",
 						 mx_query_value(query, TEXTARRAYOID,
-										mx_names_array(purge->versions), false));
+										mx_names_array(mx_purge_versions(purge)),
+										false));
 	}
 	foreach(lc, feature->id_columns)
 	{

@@ -163,7 +163,7 @@ mx_purge_step(MxPurge *purge)
 		MemoryContextSwitchTo(purge->context);
 		mx_purge_end(purge);
 		mx_purge_find(purge);
-		more = purge->rows != NULL && purge->rows->nrows > 0;
+		more = !purge->dry_run && purge->ids->nrows + purge->rows->nrows > 0;
 		if (!more && !purge->dry_run && purge->deletion_id == 0)
 			mx_purge_note(purge);
 	}
@@ -178,9 +178,16 @@ mx_purge_step(MxPurge *purge)
 void
 mx_purge_end(MxPurge *purge)
 {
+	if (purge->ids != NULL)
+	{
+		purge->ids->name = NULL;	/* gone with the SPI connection in find.c */
+		mx_store_end(purge->ids);
+	}
 	if (purge->rows != NULL)
 		mx_store_end(purge->rows);
+	purge->ids = NULL;
 	purge->rows = NULL;
+	purge->found = false;
 }
 
 /*

@@ -3,9 +3,10 @@
  * purge.h
  *		A purge on its way: what it is to do, what it found, what is done.
  *
- * ready.c locks and checks, find.c finds the rows under one snapshot, batch.c
- * removes them a batch at a time, purge.c leads through both and commits in
- * between, retain.c keeps the wishes and applies all of them.
+ * ready.c locks and checks, find.c finds under one snapshot what goes, look.c
+ * looks again at the samples of a batch, batch.c removes a batch at a time,
+ * purge.c leads through all that and commits in between, retain.c keeps the
+ * wishes and applies all of them.
  *
  * src/purge/purge.h
  *
@@ -33,10 +34,12 @@ typedef struct MxPurge
 	bool		dry_run;
 	int			batch_size;
 
-	MxFeature  *feature;		/* as it was when the rows were found */
+	MxFeature  *feature;		/* as it was when the purge looked */
 	List	   *versions;		/* char *, of the table's rows, where versioned */
-	uint64		storage;		/* and where the table's rows were stored */
-	MxStore    *rows;			/* NULL: to be found, again maybe */
+	bool		found;			/* else to be found, again maybe */
+	MxStore    *ids;			/* samples that go whole: ids, number of rows */
+	uint64		storage;		/* where the table's rows were stored */
+	MxStore    *rows;			/* superseded rows, see MxPurgeColumn */
 
 	TimestampTz stamp;			/* of the ledger's entry */
 	int64		deletion_id;	/* 0: not written yet */
@@ -45,7 +48,7 @@ typedef struct MxPurge
 	int64		bytes;
 } MxPurge;
 
-/* columns of MxPurge.rows, in this order */
+/* what is known of a row that goes */
 enum MxPurgeColumn
 {
 	MX_PURGE_TABLE,
@@ -53,11 +56,8 @@ enum MxPurgeColumn
 	MX_PURGE_WRITER,			/* xmin */
 	MX_PURGE_RECENCY,
 	MX_PURGE_GUARD,				/* tombstone that goes after what it hides */
-	MX_PURGE_LAST,				/* the one that decides about its sample */
-	MX_PURGE_BYTES
+	MX_PURGE_LAST				/* the one that decides about its sample */
 };
-
-#define MX_PURGE_NCOLUMNS	(MX_PURGE_BYTES + 1)
 
 /* in ready.c */
 extern bool mx_purge_prepare(MxPurge *purge);
@@ -65,9 +65,18 @@ extern bool mx_purge_prepare(MxPurge *purge);
 /* in find.c */
 extern void mx_purge_find(MxPurge *purge);
 
+/* in look.c */
+extern void mx_purge_look(const MxPurge *purge, const MxStore *ids,
+						  MxRowHook hook, void *arg);
+extern List *mx_purge_versions(const MxPurge *purge);
+extern void mx_purge_append_same(StringInfo sql, const MxFeature *feature);
+extern void mx_purge_append_bytes(StringInfo sql, const MxFeature *feature,
+								  const char *ref);
+
 /* in batch.c */
 extern bool mx_purge_batch(MxPurge *purge);
 extern void mx_purge_note(MxPurge *purge);
+extern void mx_purge_set(const char *name, const char *value);
 
 /* in purge.c */
 extern TimestampTz mx_purge_cutoff(Interval *older_than, const char *name);

@@ -25,7 +25,6 @@
 
 static MxFeature *lock_feature(const MxPurge *purge);
 static void lock_out_others(const MxPurge *purge, const MxFeature *feature);
-static bool same_feature(const MxFeature *a, const MxFeature *b);
 static void check_feature(const MxPurge *purge, const MxFeature *feature);
 static void check_rights(const MxPurge *purge, Oid relid);
 static uint64 storage_of(Oid relid, LOCKMODE lock);
@@ -43,7 +42,7 @@ mx_purge_prepare(MxPurge *purge)
 	LOCKMODE	lock = purge->dry_run ? AccessShareLock : RowExclusiveLock;
 	uint64		storage;
 
-	if (purge->rows != NULL)
+	if (purge->found)
 	{
 		lock_out_others(purge, feature);
 		feature = mx_feature_require(purge->key);
@@ -55,8 +54,8 @@ mx_purge_prepare(MxPurge *purge)
 						purge->key)));
 	check_feature(purge, feature);
 	storage = storage_of(feature->relid, lock);
-	if (purge->rows != NULL && purge->storage == storage &&
-		same_feature(purge->feature, feature))
+	if (purge->found && purge->storage == storage &&
+		mx_feature_same(purge->feature, feature))
 		return true;
 	purge->feature = mx_feature_copy(feature, purge->context);
 	purge->storage = storage;
@@ -111,24 +110,6 @@ lock_out_others(const MxPurge *purge, const MxFeature *feature)
 					 mx_schema());
 	mx_query_run(query, MX_OWNER, NULL);
 	SPI_freetuptable(SPI_tuptable);
-}
-
-static bool
-same_feature(const MxFeature *a, const MxFeature *b)
-{
-	ListCell   *one;
-	ListCell   *two;
-
-	if ((a->version == NULL) != (b->version == NULL) ||
-		(a->version != NULL && strcmp(a->version, b->version) != 0) ||
-		list_length(a->id_columns) != list_length(b->id_columns))
-		return false;
-	forboth(one, a->id_columns, two, b->id_columns)
-	{
-		if (strcmp(lfirst(one), lfirst(two)) != 0)
-			return false;
-	}
-	return true;
 }
 
 /*

@@ -278,14 +278,17 @@ step_or_error(MxPurge *purge, bool *more)
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
+		FlushErrorState();
+		/* ours to end, also when the whole call does */
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
 		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
 			MAKE_SQLSTATE('5', '7', '0', '0', '0'))
 		{
 			mx_purge_end(purge);
-			PG_RE_THROW();
+			ReThrowError(error);
 		}
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
 		message = pstrdup(error->message);
 		FreeErrorData(error);
 		purge->samples = before.samples;

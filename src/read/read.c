@@ -53,7 +53,7 @@ typedef struct ReadRequest
 static void read_request(FunctionCallInfo fcinfo, ReadRequest *request);
 static void read_as_of(FunctionCallInfo fcinfo, ReadRequest *request);
 static TimestampTz latest_instant(void);
-static void refuse_table(Oid relid) pg_attribute_noreturn();
+static void refuse_table(Oid relid, const char *function) pg_attribute_noreturn();
 static Relation open_table(const MxFeature *feature,
 						   const ReadRequest *request);
 static MxQuery *make_query(const MxFeature *feature,
@@ -83,7 +83,8 @@ metaxy_read(PG_FUNCTION_ARGS)
 	SPI_connect();
 	read_request(fcinfo, &request);
 	feature = mx_feature_of_type(get_fn_expr_argtype(fcinfo->flinfo,
-												  ARG_ROW_TYPE));
+												  ARG_ROW_TYPE),
+								 "metaxy_read");
 	rel = open_table(feature, &request);
 
 	/*
@@ -176,13 +177,13 @@ latest_instant(void)
 }
 
 /*
- * The feature whose table has this row type.
+ * The feature whose table has this row type, which "function" was called with.
  *
  * The registry is open to everybody: rights on the table are asked for once
  * it is known to be the right one.
  */
 MxFeature *
-mx_feature_of_type(Oid type)
+mx_feature_of_type(Oid type, const char *function)
 {
 	Oid			relid = InvalidOid;
 	MxFeature  *feature;
@@ -195,10 +196,11 @@ mx_feature_of_type(Oid type)
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("\"row_type\" must be of a table's row type, not of type %s",
 						format_type_be(type)),
-				 errhint("Name the table in a cast: SELECT * FROM metaxy_read(NULL::my_table).")));
+				 errhint("Name the table in a cast: SELECT * FROM %s(NULL::my_table).",
+						 function)));
 	feature = mx_feature_of_table(relid);
 	if (feature == NULL)
-		refuse_table(relid);
+		refuse_table(relid, function);
 	return feature;
 }
 
@@ -206,7 +208,7 @@ mx_feature_of_type(Oid type)
  * Says why a relation cannot be read.
  */
 static void
-refuse_table(Oid relid)
+refuse_table(Oid relid, const char *function)
 {
 	char		relkind = get_rel_relkind(relid);
 
@@ -223,7 +225,8 @@ refuse_table(Oid relid)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("cannot read partition \"%s\" by itself",
 						get_rel_name(relid)),
-				 errhint("Name the whole table: SELECT * FROM metaxy_read(NULL::%s).",
+				 errhint("Name the whole table: SELECT * FROM %s(NULL::%s).",
+						 function,
 						 mx_relation_name(llast_oid(get_partition_ancestors(relid))))));
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),

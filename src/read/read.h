@@ -83,7 +83,7 @@ extern void mx_grants_restore(const char *key, const char *view, Oid viewid,
 							  Oid owner);
 
 /* in read.c */
-extern MxFeature *mx_feature_of_type(Oid type);
+extern MxFeature *mx_feature_of_type(Oid type, const char *function);
 
 /*
  * in filter.c

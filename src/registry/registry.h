@@ -82,6 +82,7 @@ extern void mx_rename_lists(Jsonb *rename, List **from, List **to);
 
 /* in same.c */
 extern bool mx_registry_same(const MxRegistry *a, const MxRegistry *b);
+extern bool mx_feature_same(const MxFeature *a, const MxFeature *b);
 
 /* in join.c */
 extern void mx_join_columns(const MxFeature *feature,

@@ -26,9 +26,7 @@ mx_registry_same(const MxRegistry *a, const MxRegistry *b)
 		const MxFeature *one = &a->features[i];
 		const MxFeature *two = &b->features[i];
 
-		if (strcmp(one->key, two->key) != 0 || one->relid != two->relid ||
-			!mx_same_text(one->version, two->version) ||
-			!same_order(one->id_columns, two->id_columns))
+		if (strcmp(one->key, two->key) != 0 || !mx_feature_same(one, two))
 			return false;
 	}
 	for (int i = 0; i < a->ndependencies; i++)
@@ -44,6 +42,16 @@ mx_registry_same(const MxRegistry *a, const MxRegistry *b)
 			return false;
 	}
 	return true;
+}
+
+/*
+ * Does a feature mean the same rows of the same table?
+ */
+bool
+mx_feature_same(const MxFeature *a, const MxFeature *b)
+{
+	return a->relid == b->relid && mx_same_text(a->version, b->version) &&
+		same_order(a->id_columns, b->id_columns);
 }
 
 static bool

@@ -63,6 +63,9 @@ extern void mx_feature_locktag(LOCKTAG *tag, Oid table);
 /* stamp of the operation whose rows are being written now, or 0 */
 extern TimestampTz mx_operation_stamp;
 
+extern uint64 mx_write_stamped(TimestampTz stamp, uint64 (*write) (void *arg),
+							   void *arg);
+
 /* in stamp_trigger.c */
 #define MX_STAMP_TRIGGER	"zzzz_metaxy_stamp"
 

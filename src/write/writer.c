@@ -214,6 +214,30 @@ at_subtransaction_event(SubXactEvent event, SubTransactionId subid,
 	}
 }
 
+/*
+ * Calls "write", which writes rows of the operation with this stamp: the
+ * stamping trigger keeps it in them.  A trigger of the table may begin another
+ * operation in the middle of this one, and may catch its error.
+ */
+uint64
+mx_write_stamped(TimestampTz stamp, uint64 (*write) (void *arg), void *arg)
+{
+	TimestampTz save = mx_operation_stamp;
+	volatile uint64 done = 0;
+
+	mx_operation_stamp = stamp;
+	PG_TRY();
+	{
+		done = write(arg);
+	}
+	PG_FINALLY();
+	{
+		mx_operation_stamp = save;
+	}
+	PG_END_TRY();
+	return done;
+}
+
 static void
 forget_all(void)
 {

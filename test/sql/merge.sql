@@ -67,6 +67,13 @@ SELECT * FROM gone UNION ALL SELECT * FROM changed UNION ALL SELECT * FROM made 
 SELECT * FROM ledger;
 SELECT * FROM history ORDER BY stamp, id;
 SELECT id, n, note FROM stock_active ORDER BY id;
+-- what it inserted and updated it did not hide
+SELECT max(id) AS merge FROM metaxy_deletions WHERE 'merge/stock' = ANY (features) \gset
+SELECT * FROM metaxy_undelete(:merge, dry_run => true);
+BEGIN;
+INSERT INTO stock_active (id) SELECT id FROM stock_deleted WHERE metaxy_deleted_at = (SELECT stamp FROM metaxy_deletions WHERE id = :merge) ORDER BY id LIMIT 1;
+SELECT * FROM metaxy_undelete(:merge);
+ROLLBACK;
 
 --
 -- One of each: the ledger has the command that it came to

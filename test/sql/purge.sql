@@ -40,10 +40,10 @@ TABLE rows;
 CALL metaxy_purge('video', '0');		-- nothing is left
 CREATE TABLE seen AS SELECT clock_timestamp() AS at;
 CREATE TABLE former AS SELECT * FROM metaxy_read(NULL::video, as_of => (SELECT at FROM seen), feature_version => 'v1');
-SELECT FROM pg_sleep(0.5);
+SET metaxy.clock_shift = '1min';
 INSERT INTO video VALUES ('v7', 1, 701), ('v7', 2, 702);
-SELECT clock_timestamp() - at AS since FROM seen \gset
-CALL metaxy_purge('video', :'since', history => true, batch_size => 1) \gset
+CALL metaxy_purge('video', '30s', history => true, batch_size => 1) \gset
+RESET metaxy.clock_shift;
 SELECT :purged_samples AS samples, :purged_rows AS rows;
 TABLE rows;
 -- reads as of then are what they were
@@ -59,6 +59,7 @@ SELECT feature, relation_name, s.samples, s."rows" FROM metaxy_deletion_steps AS
 -- a row that nobody stamped, older than the tombstone, keeps it
 SELECT metaxy_unregister('video');
 TRUNCATE video;
+DO $$ BEGIN PERFORM setval('metaxy_clock', 1); END $$;
 SELECT metaxy_register('video', 'video', '{video_id,part}', 'v2');
 INSERT INTO video SELECT 'w' || i, 1, i FROM generate_series(1, 3) AS i;
 SELECT samples FROM metaxy_delete('video');
@@ -76,6 +77,41 @@ TABLE rows;
 SELECT count(*) FROM video_active;
 CALL metaxy_purge('video', '0') \gset
 SELECT :purged_samples AS samples, :purged_rows AS rows;
+-- nor does one go whose live rows a trigger keeps
+DROP TRIGGER backfill ON video;
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER keep BEFORE DELETE ON video FOR EACH ROW WHEN (OLD.metaxy_deleted_at IS NULL) EXECUTE FUNCTION keep();
+CALL metaxy_purge('video', '0') \gset
+SELECT :purged_samples AS samples, :purged_rows AS rows;
+SELECT count(*) FROM video_active;
+DROP TRIGGER keep ON video;
+CALL metaxy_purge('video', '0') \gset
+SELECT :purged_samples AS samples, :purged_rows AS rows;
+SELECT count(*) FROM video;
+
+-- between two batches, a backfill makes a sample active in the current version,
+-- below the tombstone of another one
+SELECT metaxy_register('video', 'video', '{video_id,part}', 'v1');
+INSERT INTO video VALUES ('x1', 1, 1), ('x2', 1, 2);
+SELECT metaxy_register('video', 'video', '{video_id,part}', 'v2');
+INSERT INTO video VALUES ('x2', 1, 3);
+SELECT samples FROM metaxy_delete('video');
+SELECT samples FROM metaxy_delete('video', feature_version => 'v1');
+CREATE OR REPLACE FUNCTION backfill() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	SET LOCAL metaxy.stamp = off;
+	INSERT INTO video
+	SELECT video_id, part, 4, metaxy_created_at, metaxy_deleted_at + interval '1 microsecond', NULL, 'v2'
+	  FROM video
+	 WHERE metaxy_feature_version = 'v2' AND metaxy_deleted_at IS NOT NULL
+	   AND NOT EXISTS (SELECT FROM video WHERE size = 4);
+	RETURN NULL;
+END $$;
+CREATE TRIGGER backfill AFTER DELETE ON video FOR EACH STATEMENT EXECUTE FUNCTION backfill();
+CALL metaxy_purge('video', '0', batch_size => 1) \gset
+SELECT :purged_samples AS samples, :purged_rows AS rows;
+TABLE rows;
+SELECT video_id, size FROM video_active;
 
 -- partitions, no versions, no index
 CREATE TABLE chunk (chunk_id integer, size integer) PARTITION BY HASH (chunk_id);

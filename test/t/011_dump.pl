@@ -92,7 +92,8 @@ as_owner('store', $_)
 	q{SELECT metaxy_delete('video', 'false')},
 	qq{$register_video 'v2');
 	   INSERT INTO "Video" SELECT 'v' || i, i, 'v2', now(), now() FROM generate_series(5, 7) AS i},
-	q{SELECT metaxy_delete('video', 'size = 5', max_samples => 1)});
+	q{SELECT metaxy_delete('video', 'size = 5', max_samples => 1)},
+	q{SELECT metaxy_retain('video', '90 days', '1 mon 2 days'), metaxy_retain('mean', history_after => '1 year')});
 
 
 # Rows from a clock that is ahead of all that follow
@@ -116,6 +117,7 @@ my %questions = (
 	  'SELECT v FROM metaxy_feature_version_log AS v ORDER BY feature, since',
 	'dependencies' =>
 	  'SELECT d FROM metaxy_dependency AS d ORDER BY feature, upstream',
+	'retention' => 'SELECT r FROM metaxy_retention AS r ORDER BY feature',
 	'order' => 'SELECT * FROM metaxy_order()',
 	'status' =>
 	  'SELECT feature, relation, feature_version, active, deleted, rows, last_write, last_delete FROM metaxy_status()',

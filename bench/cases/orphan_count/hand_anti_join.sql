@@ -1,3 +1,6 @@
 SELECT count(*)
-  FROM leaf_active AS l
- WHERE NOT EXISTS (SELECT FROM child_active AS c WHERE c.id = l.child_id);
+  FROM lone_child_active AS l
+ WHERE NOT EXISTS (SELECT FROM lone_parent_active AS u WHERE u.id = l.up);
+SELECT count(*)
+  FROM lone_leaf_active AS l
+ WHERE NOT EXISTS (SELECT FROM lone_child_active AS u WHERE u.id = l.up);

@@ -1,1 +1,2 @@
-SELECT * FROM metaxy_orphan_counts('leaf');
+SELECT * FROM metaxy_orphan_counts('lone_child');
+SELECT * FROM metaxy_orphan_counts('lone_leaf');

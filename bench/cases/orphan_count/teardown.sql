@@ -1,4 +1,5 @@
-DELETE FROM child
- WHERE metaxy_deleted_at = (SELECT stamp FROM metaxy_deletions
-							 WHERE reason = 'orphan_count');
-VACUUM child;
+SELECT metaxy_unregister('lone_leaf');
+SELECT metaxy_unregister('lone_child');
+SELECT metaxy_unregister('lone_parent');
+DROP TABLE lone_leaf, lone_child, lone_parent CASCADE;
+DROP PROCEDURE lone_fill;

@@ -1,2 +1,0 @@
-SELECT * FROM metaxy_delete('child', $$id LIKE '%3'$$, reason => 'orphan_count');
-VACUUM ANALYZE child;

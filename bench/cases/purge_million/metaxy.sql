@@ -1,0 +1,1 @@
+CALL metaxy_purge('purged', '90 days');

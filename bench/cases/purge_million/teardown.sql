@@ -1,0 +1,2 @@
+SELECT metaxy_unregister('purged');
+DROP TABLE purged, purge_origin;
