@@ -313,6 +313,15 @@ COST 1000 ROWS 1000;
 COMMENT ON FUNCTION @extschema@.metaxy_read(anyelement, text, boolean, boolean, boolean, boolean, text, timestamptz) IS
 	'rows of a feature table, called with NULL::table: latest or all rows of one version or all, live ones or tombstones, now or as of an earlier time';
 
+-- The planner asks for parallel safety before it computes what is constant,
+-- and a view must not be unsafe because of this.
+CREATE FUNCTION @extschema@.metaxy_load()
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'metaxy_load'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.metaxy_load() IS
+	'true; in the condition of a view, loads the library for its custom scan while the query is planned';
+
 --
 -- Deleting
 --

@@ -14,6 +14,7 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
+#include "scan/scan.h"
 #include "write/write.h"
 
 MX_MODULE_MAGIC();
@@ -34,6 +35,9 @@ bool		mx_log_filter = true;
 
 /* metaxy.stamp: whether rows are stamped; off for backfills and restores */
 bool		mx_stamp = true;
+
+/* metaxy.enable_latest_scan: whether the planner may use the custom scan */
+bool		mx_enable_latest_scan = true;
 
 /* metaxy.clock_shift: error of this session's wall clock, for tests */
 int			mx_clock_shift = 0;
@@ -72,6 +76,12 @@ _PG_init(void)
 							 &mx_stamp,
 							 true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("metaxy.enable_latest_scan",
+							 "Enables the planner's use of latest scans.",
+							 "They read the latest row of each sample from an index; switched off, the views are read as the plain SQL that they are.",
+							 &mx_enable_latest_scan,
+							 true,
+							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomIntVariable("metaxy.clock_shift",
 							"Lets this session's wall clock go wrong by so much.",
 							"For tests of what wrong clocks do.",
@@ -81,5 +91,6 @@ _PG_init(void)
 							NULL, NULL, NULL);
 
 	mx_writer_init();
+	mx_scan_init();
 	MarkGUCPrefixReserved("metaxy");
 }

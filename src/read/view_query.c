@@ -31,6 +31,9 @@ static bool same_columns(Relation view, Relation rel);
 
 /*
  * The query of a view: all columns, latest rows of the current version.
+ *
+ * The condition that is always true loads our library, see metaxy_load.  Of a
+ * foreign table there is nothing to be scanned.
  */
 char *
 mx_view_query(const MxFeature *feature, MxLatest which)
@@ -51,6 +54,8 @@ mx_view_query(const MxFeature *feature, MxLatest which)
 					 feature->version ?
 					 quote_literal_cstr(feature->version) : NULL,
 					 false, which);
+	if (get_rel_relkind(feature->relid) != RELKIND_FOREIGN_TABLE)
+		appendStringInfo(&sql, " AND %s.metaxy_load()", mx_schema());
 	return sql.data;
 }
 

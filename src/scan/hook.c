@@ -1,0 +1,58 @@
+/*-------------------------------------------------------------------------
+ *
+ * hook.c
+ *		Where the planner asks for paths of a join.
+ *
+ * src/scan/hook.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "optimizer/paths.h"
+
+#include "scan/scan.h"
+
+PG_FUNCTION_INFO_V1(metaxy_load);
+
+static set_join_pathlist_hook_type next_hook = NULL;
+
+static void add_paths(PlannerInfo *root, RelOptInfo *joinrel,
+					  RelOptInfo *outer, RelOptInfo *inner,
+					  JoinType jointype, JoinPathExtraData *extra);
+
+void
+mx_scan_init(void)
+{
+	RegisterCustomScanMethods(&mx_scan_methods);
+	next_hook = set_join_pathlist_hook;
+	set_join_pathlist_hook = add_paths;
+}
+
+/*
+ * metaxy_load() returns boolean
+ *
+ * Always true.  It stands in the condition of the views: the planner computes
+ * what is constant before it looks for paths, and that loads the library just
+ * in time for its hook.
+ */
+Datum
+metaxy_load(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(true);
+}
+
+static void
+add_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer,
+		  RelOptInfo *inner, JoinType jointype, JoinPathExtraData *extra)
+{
+	MxShape    *shape;
+
+	if (next_hook != NULL)
+		next_hook(root, joinrel, outer, inner, jointype, extra);
+	if (!mx_enable_latest_scan || jointype != JOIN_ANTI)
+		return;
+	shape = mx_shape_recognise(root, outer, inner, extra->restrictlist);
+	if (shape != NULL)
+		mx_scan_add_paths(root, joinrel, inner, shape, extra);
+}
