@@ -39,6 +39,7 @@ static void add_parameterised(PlannerInfo *root, RelOptInfo *joinrel,
 							  JoinPathExtraData *extra, ParamPathInfo *given);
 static bool sort_conditions(const MxShape *shape, List *clauses,
 							Conditions *conditions);
+static void add_index_clause(Conditions *conditions, IndexClause *clause);
 static bool is_kind(const MxShape *shape, Node *clause, MxLatest *kind);
 static IndexClause *match_index(const MxShape *shape, RestrictInfo *rinfo,
 								bool *pins);
@@ -83,7 +84,8 @@ mx_scan_add_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
 
 /*
  * A look-up with values of other tables, where the planner thinks of the like
- * for the table alone.
+ * for the table alone.  For a join it mostly would not, since it could join
+ * the other tables first: that is no better here.
  */
 static void
 add_parameterised(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
@@ -99,7 +101,6 @@ add_parameterised(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
 	ListCell   *lc;
 
 	if (bms_overlap(given->ppi_req_outer, inner->relids) ||
-		!bms_overlap(given->ppi_req_outer, extra->param_source_rels) ||
 		!sort_conditions(shape,
 						 list_concat_copy(shape->rel->baserestrictinfo,
 										  given->ppi_clauses), &conditions))
@@ -154,8 +155,7 @@ sort_conditions(const MxShape *shape, List *clauses, Conditions *conditions)
 		index_clause = match_index(shape, rinfo, &pins);
 		if (index_clause != NULL)
 		{
-			conditions->index_clauses = lappend(conditions->index_clauses,
-												index_clause);
+			add_index_clause(conditions, index_clause);
 			if (pins)
 				conditions->pinned = bms_add_member(conditions->pinned,
 													index_clause->indexcol);
@@ -167,6 +167,22 @@ sort_conditions(const MxShape *shape, List *clauses, Conditions *conditions)
 			conditions->filters = lappend(conditions->filters, rinfo);
 	}
 	return true;
+}
+
+/*
+ * In the order of the index's columns, which it insists on.
+ */
+static void
+add_index_clause(Conditions *conditions, IndexClause *clause)
+{
+	int			at = list_length(conditions->index_clauses);
+
+	while (at > 0 &&
+		   list_nth_node(IndexClause, conditions->index_clauses,
+						 at - 1)->indexcol > clause->indexcol)
+		at--;
+	conditions->index_clauses = list_insert_nth(conditions->index_clauses, at,
+												clause);
 }
 
 /*
