@@ -177,11 +177,14 @@ heap_cost(PlannerInfo *root, const MxScanPath *path, const MxShape *shape,
 	get_tablespace_page_costs(rel->reltablespace, &random_page, &seq_page);
 	if (path->plan.order == MX_HEAP_ORDER)
 	{
-		batches = ceil(fetches * MX_SORTED_ENTRY / (work_mem * 1024.0));
-		pages = batches * index_pages_fetched(fetches / batches, rel->pages,
-											  shape->index->pages, root);
-		return pages * (random_page - (random_page - seq_page) *
-						sqrt(Min(pages / batches / rel->pages, 1.0)));
+		/* each batch is a pass over the heap, if the cache forgets it */
+		if ((double) rel->pages + shape->index->pages > effective_cache_size)
+			batches = ceil(fetches * MX_SORTED_ENTRY / (work_mem * 1024.0));
+		pages = index_pages_fetched(fetches / batches, rel->pages,
+									shape->index->pages, root);
+		return batches * pages *
+			(random_page - (random_page - seq_page) *
+			 sqrt(Min(pages / rel->pages, 1.0)));
 	}
 
 	pages = index_pages_fetched(fetches * loop_count, rel->pages,

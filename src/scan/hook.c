@@ -9,11 +9,14 @@
  */
 #include "postgres.h"
 
+#include "nodes/makefuncs.h"
+#include "nodes/supportnodes.h"
 #include "optimizer/paths.h"
 
 #include "scan/scan.h"
 
 PG_FUNCTION_INFO_V1(metaxy_load);
+PG_FUNCTION_INFO_V1(metaxy_load_support);
 
 static set_join_pathlist_hook_type next_hook = NULL;
 
@@ -32,14 +35,26 @@ mx_scan_init(void)
 /*
  * metaxy_load() returns boolean
  *
- * Always true.  It stands in the condition of the views: the planner computes
- * what is constant before it looks for paths, and that loads the library just
- * in time for its hook.
+ * Always true.  It stands in the condition of the views: the planner makes it
+ * a constant before it looks for paths, and that loads the library just in time
+ * for its hook.
  */
 Datum
 metaxy_load(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(true);
+}
+
+/*
+ * metaxy_load_support(internal) returns internal
+ */
+Datum
+metaxy_load_support(PG_FUNCTION_ARGS)
+{
+	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+
+	PG_RETURN_POINTER(IsA(request, SupportRequestSimplify) ?
+					  makeBoolConst(true, false) : NULL);
 }
 
 static void

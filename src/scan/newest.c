@@ -12,7 +12,6 @@
  */
 #include "postgres.h"
 
-#include "access/relscan.h"
 #include "executor/executor.h"
 
 #include "scan/scan.h"
@@ -63,7 +62,7 @@ mx_settle(MxScanState *state)
 			contend(state);
 		else
 		{
-			mx_walk_decided(walk);
+			mx_walk_decided(walk, true);
 			break;
 		}
 	}
@@ -103,8 +102,12 @@ mx_walk_take(MxWalk *walk, bool keep_entry)
 	walk->best_recency = walk->recency;
 	walk->best_tombstone = walk->has_flag && walk->tombstone;
 	if (keep_entry)
-		mx_keep_entry(&walk->best_entry, &walk->best_space,
-					  walk->scan->xs_itup);
+	{
+		/* rows of a sample may have other bytes in what is equal */
+		if (!walk->new_key)
+			mx_walk_keep(walk);
+		walk->best_entry = walk->key;
+	}
 }
 
 static bool

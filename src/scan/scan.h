@@ -125,10 +125,13 @@ typedef struct MxWalk
 	bool		tombstone;		/* known only with a flag */
 	bool		new_key;		/* the first of its sample */
 
-	/* an entry of the current sample */
+	/* an entry of the current sample, and one of the last */
 	bool		have_key;
 	IndexTuple	key;
-	Size		key_space;
+	IndexTuple	keys_kept[2];
+	Size		key_space[2];
+	int			key_at;
+	MemoryContext context;
 
 	/* the heap */
 	struct IndexFetchTableData *fetch;
@@ -144,7 +147,6 @@ typedef struct MxWalk
 	TimestampTz best_recency;
 	ItemPointerData best_tid;
 	IndexTuple	best_entry;		/* where only the index is read */
-	Size		best_space;
 } MxWalk;
 
 typedef struct MxScanState
@@ -221,8 +223,8 @@ extern void mx_walk_start(MxWalk *walk, ScanKey keys, int nkeys);
 extern void mx_walk_end(MxWalk *walk);
 extern bool mx_walk_next(MxWalk *walk);
 extern void mx_walk_again(MxWalk *walk);
-extern void mx_walk_decided(MxWalk *walk);
-extern void mx_keep_entry(IndexTuple *place, Size *space, IndexTuple entry);
+extern void mx_walk_decided(MxWalk *walk, bool superseded);
+extern void mx_walk_keep(MxWalk *walk);
 
 /* in visible.c */
 extern bool mx_walk_fetch(MxWalk *walk, const ItemPointerData *tid,

@@ -171,14 +171,14 @@ add_sample(MxScanState *state, struct MxSorter *sorter)
 			return settle(state, sorter, recency);
 		if (complete)
 		{
-			mx_walk_decided(walk);
+			mx_walk_decided(walk, true);
 			break;
 		}
 
 		complete = mx_walk_all_visible(walk);
 		if (complete && !mx_wants(&state->plan, place.tombstone))
 		{
-			mx_walk_decided(walk);
+			mx_walk_decided(walk, false);
 			break;
 		}
 		append(&sorter->chains, &sorter->nchains, &sorter->chain_space, &place);
@@ -225,7 +225,7 @@ settle(MxScanState *state, struct MxSorter *sorter, TimestampTz recency)
 			break;
 	}
 	if (i < last)
-		mx_walk_decided(walk);
+		mx_walk_decided(walk, true);
 	else
 	{
 		/* the walk goes on from the last one, if the snapshot sees that */

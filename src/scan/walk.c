@@ -20,6 +20,7 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "scan/scan.h"
@@ -60,6 +61,7 @@ mx_walk_begin(MxWalk *walk, Relation heap, Relation index,
 	walk->single = plan->single;
 	walk->counts = counts;
 	walk->deleted = deleted;
+	walk->context = CurrentMemoryContext;
 	walk->vm_buffer = InvalidBuffer;
 	walk->best = table_slot_create(heap, NULL);
 	walk->other = table_slot_create(heap, NULL);
@@ -223,7 +225,9 @@ mx_walk_next(MxWalk *walk)
 		}
 		if (walk->new_key)
 		{
-			mx_keep_entry(&walk->key, &walk->key_space, entry);
+			/* the last one may still be of use */
+			walk->key_at = !walk->key_at;
+			mx_walk_keep(walk);
 			walk->have_key = true;
 			walk->decided = false;
 			walk->counts->keys++;
@@ -246,31 +250,37 @@ mx_walk_again(MxWalk *walk)
 }
 
 /*
- * The rest of the current sample is not wanted.
+ * The rest of the current sample is not wanted, nor is the current entry where
+ * it is superseded.
  */
 void
-mx_walk_decided(MxWalk *walk)
+mx_walk_decided(MxWalk *walk, bool superseded)
 {
 	walk->decided = true;
 	walk->run = 0;
+	if (superseded)
+		walk->counts->skipped++;
 }
 
 /*
- * Copies an entry to a place that grows with it.
+ * Keeps a copy of the current entry, as that of the current sample.
  */
 void
-mx_keep_entry(IndexTuple *place, Size *space, IndexTuple entry)
+mx_walk_keep(MxWalk *walk)
 {
+	IndexTuple	entry = walk->scan->xs_itup;
 	Size		size = IndexTupleSize(entry);
+	int			at = walk->key_at;
 
-	if (size > *space)
+	if (size > walk->key_space[at])
 	{
-		if (*place != NULL)
-			pfree(*place);
-		*space = size * 2;
-		*place = palloc(*space);
+		if (walk->keys_kept[at] != NULL)
+			pfree(walk->keys_kept[at]);
+		walk->key_space[at] = size * 2;
+		walk->keys_kept[at] = MemoryContextAlloc(walk->context, size * 2);
 	}
-	memcpy(*place, entry, size);
+	walk->key = walk->keys_kept[at];
+	memcpy(walk->key, entry, size);
 }
 
 /*
