@@ -164,6 +164,8 @@ foreach my $member (@members)
 	my ($kind, $name, $arguments) = @$member;
 
 	ok(exists $plants{$kind}, "how to plant a $kind") or next;
+	# only a superuser could: no language of others takes such an argument
+	next if $arguments eq 'internal';
 	plant($kind, $name, sprintf $plants{$kind}, $name, $arguments);
 }
 # the names of tables are those of types as well
