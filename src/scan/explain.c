@@ -54,11 +54,10 @@ explain_conditions(MxScanState *state, List *ancestors, ExplainState *es)
 												   state->css.ss.ps.plan,
 												   ancestors);
 	Expr	   *conditions = make_ands_explicit(copyObject(state->conditions));
-	bool		prefix = list_length(es->rtable) > 1 || es->verbose;
 
 	ExplainPropertyText("Index Cond",
 						deparse_expression((Node *) conditions, context,
-										   prefix, false), es);
+										   es->verbose, false), es);
 }
 
 static void
