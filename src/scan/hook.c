@@ -65,7 +65,9 @@ add_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer,
 
 	if (next_hook != NULL)
 		next_hook(root, joinrel, outer, inner, jointype, extra);
-	if (!mx_enable_latest_scan || jointype != JOIN_ANTI)
+	/* with lateral references each path would need parameters */
+	if (!mx_enable_latest_scan || jointype != JOIN_ANTI ||
+		joinrel->lateral_relids != NULL)
 		return;
 	shape = mx_shape_recognise(root, outer, inner, extra->restrictlist);
 	if (shape != NULL)
