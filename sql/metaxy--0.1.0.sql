@@ -313,6 +313,25 @@ COST 1000 ROWS 1000;
 COMMENT ON FUNCTION @extschema@.metaxy_read(anyelement, text, boolean, boolean, boolean, boolean, text, timestamptz) IS
 	'rows of a feature table, called with NULL::table: latest or all rows of one version or all, live ones or tombstones, now or as of an earlier time';
 
+CREATE FUNCTION @extschema@.metaxy_load_support(internal)
+RETURNS internal
+AS 'MODULE_PATHNAME', 'metaxy_load_support'
+LANGUAGE C IMMUTABLE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.metaxy_load_support(internal) IS
+	'support function of metaxy_load: makes it a constant while a query is planned';
+
+-- Not immutable, so that the planner asks the support function instead of
+-- calling it: whoever reads a view need not have EXECUTE on it.  The planner
+-- asks for parallel safety before it does so, and a view must not be unsafe
+-- because of this.
+CREATE FUNCTION @extschema@.metaxy_load()
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'metaxy_load'
+LANGUAGE C STABLE PARALLEL SAFE
+SUPPORT @extschema@.metaxy_load_support;
+COMMENT ON FUNCTION @extschema@.metaxy_load() IS
+	'true; in the condition of a view, loads the library for its custom scan while the query is planned';
+
 --
 -- Deleting
 --

@@ -14,6 +14,7 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
+#include "scan/scan.h"
 #include "write/write.h"
 
 MX_MODULE_MAGIC();
@@ -37,6 +38,8 @@ bool		mx_stamp = true;
 
 /* metaxy.progress: whether long calls tell how far they are */
 bool		mx_progress = false;
+/* metaxy.enable_latest_scan: whether the planner may use the custom scan */
+bool		mx_enable_latest_scan = true;
 
 /* metaxy.clock_shift: error of this session's wall clock, for tests */
 int			mx_clock_shift = 0;
@@ -81,6 +84,12 @@ _PG_init(void)
 							 &mx_progress,
 							 false,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("metaxy.enable_latest_scan",
+							 "Enables the planner's use of latest scans.",
+							 "They read the latest row of each sample from an index; switched off, the views are read as the plain SQL that they are.",
+							 &mx_enable_latest_scan,
+							 true,
+							 PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomIntVariable("metaxy.clock_shift",
 							"Lets this session's wall clock go wrong by so much.",
 							"For tests of what wrong clocks do.",
@@ -90,5 +99,6 @@ _PG_init(void)
 							NULL, NULL, NULL);
 
 	mx_writer_init();
+	mx_scan_init();
 	MarkGUCPrefixReserved("metaxy");
 }

@@ -44,6 +44,7 @@ extern int	mx_max_skew;		/* milliseconds */
 extern bool mx_log_filter;
 extern bool mx_stamp;
 extern bool mx_progress;
+extern bool mx_enable_latest_scan;
 extern int	mx_clock_shift;		/* milliseconds */
 
 /* in args.c: arguments of SQL-callable functions */

@@ -50,4 +50,39 @@
 #define pg_attribute_noreturn()
 #endif
 
+/* PostgreSQL 18 names what a row comparison asks for apart from strategies */
+#if PG_VERSION_NUM >= 180000
+#define mx_compares_greater(compare) ((compare)->cmptype == COMPARE_GT)
+#else
+#define mx_compares_greater(compare) ((compare)->rctype == ROWCOMPARE_GT)
+#endif
+
+/* PostgreSQL 18 has NOT NULL constraints that old rows need not meet */
+#if PG_VERSION_NUM >= 180000
+#define mx_never_null(desc, attnum) \
+	(TupleDescCompactAttr(desc, (attnum) - 1)->attnullability == \
+	 ATTNULLABLE_VALID)
+#else
+#define mx_never_null(desc, attnum) \
+	(TupleDescAttr(desc, (attnum) - 1)->attnotnull)
+#endif
+
+/* PostgreSQL 18 counts index searches where it is given a place for that */
+#if PG_VERSION_NUM >= 180000
+#define mx_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#else
+#define mx_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, nkeys, 0)
+#endif
+
+/* PostgreSQL 18 has EXPLAIN's state and its output in headers of their own */
+#if PG_VERSION_NUM >= 180000
+#define MX_EXPLAIN_HEADER "commands/explain_format.h"
+#define MX_EXPLAIN_STATE_HEADER "commands/explain_state.h"
+#else
+#define MX_EXPLAIN_HEADER "commands/explain.h"
+#define MX_EXPLAIN_STATE_HEADER "commands/explain.h"
+#endif
+
 #endif							/* MX_COMPAT_H */

@@ -68,8 +68,9 @@ typedef enum MxViewAction
 } MxViewAction;
 
 extern char *mx_view_query(const MxFeature *feature, MxLatest which);
+extern const char *mx_view_load(const MxFeature *feature);
 extern MxViewAction mx_view_compare(Oid view, Relation rel,
-									const char *query);
+									const char *query, const char *load);
 extern bool mx_view_is_ours(Oid view, const MxFeature *feature,
 							MxLatest which);
 extern bool mx_view_bind(Oid view);

@@ -15,22 +15,27 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "parser/analyze.h"
 #include "parser/parser.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
+#include "utils/syscache.h"
 
 #include "read/read.h"
 
+static bool remove_load(Query *query);
 static char *canonical(const char *query);
 static bool same_columns(Relation view, Relation rel);
 
 /*
- * The query of a view: all columns, latest rows of the current version.
+ * The query of a view: all columns, latest rows of the current version; what
+ * mx_view_load gives is to be added when the view is created.
  */
 char *
 mx_view_query(const MxFeature *feature, MxLatest which)
@@ -55,24 +60,71 @@ mx_view_query(const MxFeature *feature, MxLatest which)
 }
 
 /*
- * What must be done to make an existing view what "query" says.
+ * A condition of a view that is always true and loads our library, see
+ * metaxy_load; or nothing: for a foreign table, of which there is nothing to be
+ * scanned, and where the owner, who makes the view, may not use our schema.
+ */
+const char *
+mx_view_load(const MxFeature *feature)
+{
+	Relation	rel = relation_open(feature->relid, AccessShareLock);
+	Datum		usage = DirectFunctionCall3(has_schema_privilege_id_id,
+											ObjectIdGetDatum(rel->rd_rel->relowner),
+											ObjectIdGetDatum(mx_schema_oid()),
+											CStringGetTextDatum("USAGE"));
+	bool		foreign = rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE;
+
+	relation_close(rel, AccessShareLock);
+	return foreign || !DatumGetBool(usage) ? "" :
+		psprintf(" AND %s.metaxy_load()", mx_schema());
+}
+
+/*
+ * Takes that condition out of a view's query; returns whether it was there.
+ */
+static bool
+remove_load(Query *query)
+{
+	Oid			load = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+									   CStringGetDatum("metaxy_load"),
+									   PointerGetDatum(buildoidvector(NULL, 0)),
+									   ObjectIdGetDatum(mx_schema_oid()));
+	BoolExpr   *quals = (BoolExpr *) query->jointree->quals;
+	FuncExpr   *last;
+
+	if (quals == NULL || !IsA(quals, BoolExpr) || quals->boolop != AND_EXPR)
+		return false;
+	last = llast(quals->args);
+	if (!IsA(last, FuncExpr) || last->funcid != load)
+		return false;
+	quals->args = list_delete_last(quals->args);
+	if (list_length(quals->args) == 1)
+		query->jointree->quals = linitial(quals->args);
+	return true;
+}
+
+/*
+ * What must be done to make an existing view what "query" and "load" say.
  *
  * The definitions themselves are compared, so whatever has become of the view
  * since it was created, by a rename or by hand, is seen.
  */
 MxViewAction
-mx_view_compare(Oid view, Relation rel, const char *query)
+mx_view_compare(Oid view, Relation rel, const char *query, const char *load)
 {
 	Relation	viewrel = relation_open(view, AccessShareLock);
+	Query	   *tree = copyObject(get_view_query(viewrel));
+	bool		loads = remove_load(tree);
 	MxViewAction action = MX_VIEW_REPLACE;
 	char	   *actual;
 
 	/* not by pg_get_viewdef: its own query finds operators by search_path */
-	actual = pg_get_querydef(copyObject(get_view_query(viewrel)), false);
+	actual = pg_get_querydef(tree, false);
 
 	if (!same_columns(viewrel, rel))
 		action = MX_VIEW_CREATE;
 	else if (RelationHasSecurityInvoker(viewrel) &&
+			 (loads || *load == '\0') &&
 			 strcmp(canonical(query), canonical(actual)) == 0)
 		action = MX_VIEW_KEEP;
 	relation_close(viewrel, AccessShareLock);
@@ -94,8 +146,8 @@ mx_view_is_ours(Oid view, const MxFeature *feature, MxLatest which)
 	rel = table_open(feature->relid, AccessShareLock);
 	viewrel = relation_open(view, AccessShareLock);
 	ours = viewrel->rd_rel->relowner == rel->rd_rel->relowner &&
-		mx_view_compare(view, rel, mx_view_query(feature, which)) ==
-		MX_VIEW_KEEP;
+		mx_view_compare(view, rel, mx_view_query(feature, which),
+						mx_view_load(feature)) == MX_VIEW_KEEP;
 	relation_close(viewrel, AccessShareLock);
 	table_close(rel, NoLock);
 	return ours;

@@ -166,6 +166,7 @@ mx_views_create(const MxFeature *feature)
 {
 	Relation	rel = table_open(feature->relid, AccessShareLock);
 	Oid			owner = rel->rd_rel->relowner;
+	const char *load = mx_view_load(feature);
 	char	   *queries[MX_NVIEWS];
 	MxViewAction actions[MX_NVIEWS];
 	Oid			views[MX_NVIEWS];
@@ -198,7 +199,7 @@ mx_views_create(const MxFeature *feature)
 		if (OidIsValid(views[i]))
 		{
 			changed |= place_view(views[i], feature, &kinds[i]);
-			actions[i] = mx_view_compare(views[i], rel, queries[i]);
+			actions[i] = mx_view_compare(views[i], rel, queries[i], load);
 		}
 		created |= actions[i] == MX_VIEW_CREATE;
 		changed |= actions[i] != MX_VIEW_KEEP;
@@ -209,7 +210,8 @@ mx_views_create(const MxFeature *feature)
 	for (int i = 0; i < MX_NVIEWS; i++)
 	{
 		if (actions[i] != MX_VIEW_KEEP)
-			create_view(feature, &kinds[i], actions[i], queries[i]);
+			create_view(feature, &kinds[i], actions[i],
+						psprintf("%s%s", queries[i], load));
 		if (actions[i] == MX_VIEW_CREATE)
 		{
 			views[i] = get_relname_relid(view_name(feature, &kinds[i]),

@@ -228,7 +228,8 @@ view_lags(Oid viewid, const MxFeature *feature, Relation rel, MxLatest which,
 		RelationGetNamespace(view) != RelationGetNamespace(rel) ||
 		strcmp(RelationGetRelationName(view), name) != 0 ||
 		mx_view_compare(viewid, rel,
-						mx_view_query(feature, which)) != MX_VIEW_KEEP;
+						mx_view_query(feature, which),
+						mx_view_load(feature)) != MX_VIEW_KEEP;
 	relation_close(view, AccessShareLock);
 	return lags;
 }

@@ -107,7 +107,7 @@ DELETE FROM video__faces
  WHERE ctid = (SELECT f.ctid FROM video__faces AS f JOIN metaxy_read(NULL::video__faces)
 					USING (video_chunk_id, metaxy_updated_at)
 				WHERE video_chunk_id IN (SELECT video_chunk_id FROM video__faces GROUP BY 1 HAVING count(*) > 1)
-				LIMIT 1);
+				ORDER BY video_chunk_id LIMIT 1);
 SELECT * FROM compare_reads(:'dir') WHERE missing + extra > 0;
 ROLLBACK;
 

@@ -352,12 +352,14 @@ DECLARE
 	scans bigint := 0;
 BEGIN
 	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		IF line LIKE '%Scan using big_metaxy_feature_version_id_coalesce_idx%' THEN
+		IF line ~ 'Scan using big_metaxy_feature_version_id_coalesce_(expr_)?idx' THEN
 			scans := scans + 1;
 		END IF;
 	END LOOP;
 	RETURN scans;
 END $$;
+-- of the plain SQL
+SET metaxy.enable_latest_scan = off;
 SELECT index_scans($$SELECT * FROM big_active WHERE id = '77'$$);
 
 RESET ROLE;

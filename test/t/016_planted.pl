@@ -58,11 +58,11 @@ is( $node->safe_psql(
 	SELECT p.oid::regprocedure FROM pg_proc AS p
 	 WHERE p.pronamespace = 'target'::regnamespace AND (p.prosecdef
 		OR p.proconfig IS NOT NULL OR p.proleakproof OR p.proacl IS NOT NULL
-		OR p.proparallel <> 'u'
+		OR p.proparallel <> CASE p.proname WHEN 'metaxy_load' THEN 's' ELSE 'u' END
 		OR obj_description(p.oid, 'pg_proc') IS NULL
 		OR NOT has_function_privilege('regress_metaxy_planter', p.oid, 'EXECUTE'))}),
 	'',
-	'no function is SECURITY DEFINER, changes settings, is leakproof or parallel safe, all have a comment and can be called by everybody');
+	'no function is SECURITY DEFINER, changes settings or is leakproof, metaxy_load alone is parallel safe, all have a comment and can be called by everybody');
 cmp_ok(
 	$node->safe_psql(
 		'clean',
@@ -164,6 +164,8 @@ foreach my $member (@members)
 	my ($kind, $name, $arguments) = @$member;
 
 	ok(exists $plants{$kind}, "how to plant a $kind") or next;
+	# only a superuser could: no language of others takes such an argument
+	next if $arguments eq 'internal';
 	plant($kind, $name, sprintf $plants{$kind}, $name, $arguments);
 }
 # the names of tables are those of types as well

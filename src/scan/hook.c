@@ -1,0 +1,75 @@
+/*-------------------------------------------------------------------------
+ *
+ * hook.c
+ *		Where the planner asks for paths of a join.
+ *
+ * src/scan/hook.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "nodes/makefuncs.h"
+#include "nodes/supportnodes.h"
+#include "optimizer/paths.h"
+
+#include "scan/scan.h"
+
+PG_FUNCTION_INFO_V1(metaxy_load);
+PG_FUNCTION_INFO_V1(metaxy_load_support);
+
+static set_join_pathlist_hook_type next_hook = NULL;
+
+static void add_paths(PlannerInfo *root, RelOptInfo *joinrel,
+					  RelOptInfo *outer, RelOptInfo *inner,
+					  JoinType jointype, JoinPathExtraData *extra);
+
+void
+mx_scan_init(void)
+{
+	RegisterCustomScanMethods(&mx_scan_methods);
+	next_hook = set_join_pathlist_hook;
+	set_join_pathlist_hook = add_paths;
+}
+
+/*
+ * metaxy_load() returns boolean
+ *
+ * Always true.  It stands in the condition of the views: the planner makes it
+ * a constant before it looks for paths, and that loads the library just in time
+ * for its hook.
+ */
+Datum
+metaxy_load(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(true);
+}
+
+/*
+ * metaxy_load_support(internal) returns internal
+ */
+Datum
+metaxy_load_support(PG_FUNCTION_ARGS)
+{
+	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+
+	PG_RETURN_POINTER(IsA(request, SupportRequestSimplify) ?
+					  makeBoolConst(true, false) : NULL);
+}
+
+static void
+add_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer,
+		  RelOptInfo *inner, JoinType jointype, JoinPathExtraData *extra)
+{
+	MxShape    *shape;
+
+	if (next_hook != NULL)
+		next_hook(root, joinrel, outer, inner, jointype, extra);
+	/* with lateral references each path would need parameters */
+	if (!mx_enable_latest_scan || jointype != JOIN_ANTI ||
+		joinrel->lateral_relids != NULL)
+		return;
+	shape = mx_shape_recognise(root, outer, inner, extra->restrictlist);
+	if (shape != NULL)
+		mx_scan_add_paths(root, joinrel, inner, shape, extra);
+}

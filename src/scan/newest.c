@@ -1,0 +1,163 @@
+/*-------------------------------------------------------------------------
+ *
+ * newest.c
+ *		Latest rows from a walk that meets the newest row of a sample first.
+ *
+ * The first row that the snapshot sees is the latest one, unless others of
+ * the same recency follow.
+ *
+ * src/scan/newest.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+
+#include "scan/scan.h"
+
+static void take(MxScanState *state);
+static bool is_tie(const MxWalk *walk);
+static void contend(MxScanState *state);
+static TupleTableSlot *give(MxScanState *state);
+
+/*
+ * The next sample's latest row, or NULL at the end.  Samples whose latest row
+ * is not wanted, by the flag in the index, are left out.
+ */
+TupleTableSlot *
+mx_newest_first(MxScanState *state)
+{
+	MxWalk	   *walk = &state->walk;
+
+	while (mx_settle(state))
+	{
+		if (mx_wants(&state->plan, walk->best_tombstone))
+			return give(state);
+	}
+	return NULL;
+}
+
+/*
+ * Walks on until the latest row of a sample is known; returns false at the
+ * end.  It is walk->best_tid, and in walk->best unless the index is enough.
+ *
+ * Where a best row is there already, it is of the current sample.
+ */
+bool
+mx_settle(MxScanState *state)
+{
+	MxWalk	   *walk = &state->walk;
+
+	while (mx_walk_next(walk))
+	{
+		if (walk->have_best && walk->new_key)
+		{
+			mx_walk_again(walk);
+			break;
+		}
+		if (!walk->have_best)
+			take(state);
+		else if (is_tie(walk))
+			contend(state);
+		else
+		{
+			mx_walk_decided(walk, true);
+			break;
+		}
+	}
+	if (!walk->have_best)
+		return false;
+	walk->have_best = false;
+	return true;
+}
+
+/*
+ * Takes the current row for the best one, if it is visible.
+ */
+static void
+take(MxScanState *state)
+{
+	MxWalk	   *walk = &state->walk;
+
+	walk->best_fetched = !((state->plan.index_only ||
+							(walk->has_flag &&
+							 !mx_wants(&state->plan, walk->tombstone))) &&
+						   mx_walk_all_visible(walk));
+	if (!walk->best_fetched)
+		mx_walk_trust(walk, &walk->tid);
+	else if (!mx_walk_fetch_current(walk, walk->best))
+		return;
+	mx_walk_take(walk, state->plan.index_only);
+}
+
+/*
+ * The current entry becomes the best one so far.
+ */
+void
+mx_walk_take(MxWalk *walk, bool keep_entry)
+{
+	walk->have_best = true;
+	walk->best_tid = walk->tid;
+	walk->best_recency = walk->recency;
+	walk->best_tombstone = walk->has_flag && walk->tombstone;
+	if (keep_entry)
+	{
+		/* rows of a sample may have other bytes in what is equal */
+		if (!walk->new_key)
+			mx_walk_keep(walk);
+		walk->best_entry = walk->key;
+	}
+}
+
+static bool
+is_tie(const MxWalk *walk)
+{
+	return walk->recency == walk->best_recency &&
+		(!walk->has_flag || walk->tombstone == walk->best_tombstone);
+}
+
+/*
+ * A row of the same recency: both are needed now.
+ */
+static void
+contend(MxScanState *state)
+{
+	MxWalk	   *walk = &state->walk;
+
+	mx_walk_fetch_best(walk, &walk->best_tid);
+	if (mx_walk_fetch_current(walk, walk->other) && mx_walk_contend(walk))
+		mx_walk_take(walk, state->plan.index_only);
+}
+
+static TupleTableSlot *
+give(MxScanState *state)
+{
+	MxWalk	   *walk = &state->walk;
+
+	return state->plan.index_only ?
+		mx_entry_row(state, walk->best_entry) : walk->best;
+}
+
+/*
+ * A row of which only the columns of the index are there.
+ */
+TupleTableSlot *
+mx_entry_row(MxScanState *state, IndexTuple entry)
+{
+	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
+	TupleDesc	desc = RelationGetDescr(state->index);
+
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true,
+		   sizeof(bool) * slot->tts_tupleDescriptor->natts);
+	for (int key = 0; key < state->plan.nkeys; key++)
+	{
+		AttrNumber	attnum = state->index->rd_index->indkey.values[key];
+
+		slot->tts_values[attnum - 1] =
+			index_getattr(entry, key + 1, desc,
+						  &slot->tts_isnull[attnum - 1]);
+	}
+	return ExecStoreVirtualTuple(slot);
+}

@@ -1,0 +1,273 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan.h
+ *		The custom scan that reads the latest row of each sample.
+ *
+ * The views are plain SQL: an anti-join of a table with itself.  A hook of
+ * the planner recognises it (hook.c, shape.c, equality.c) and offers paths
+ * (path.c, cost.c) that walk an index on the id columns and the recency
+ * (walk.c), and fetch the latest row of each sample alone, in the order of
+ * the index (ordered.c) or in that of the heap (sorted.c).
+ *
+ * src/scan/scan.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MX_SCAN_H
+#define MX_SCAN_H
+
+#include "access/genam.h"
+#include "access/itup.h"
+#include "executor/tuptable.h"
+#include "nodes/execnodes.h"
+#include "nodes/extensible.h"
+#include "nodes/pathnodes.h"
+#include "utils/snapshot.h"
+
+#include "read/read.h"
+
+#define MX_SCAN_NAME	"Metaxy Latest Scan"
+
+/* bytes that a row in heap order takes of work_mem */
+#define MX_SORTED_ENTRY	12
+
+/* in what order the scan gives its rows */
+typedef enum MxScanOrder
+{
+	MX_NEWEST_FIRST,			/* of the index, where a sample's newest row
+								 * comes first */
+	MX_OLDEST_FIRST,			/* the other way round */
+	MX_HEAP_ORDER				/* batches in the order of the heap */
+} MxScanOrder;
+
+/* one equality with a column of a table on its left: see equality.c */
+typedef struct MxEquality
+{
+	AttrNumber	attnum;
+	Oid			operator;
+	Oid			collation;
+	Expr	   *value;			/* right side; NULL: the other table's column */
+} MxEquality;
+
+/* an anti-join of a table with itself that leaves each sample's latest row */
+typedef struct MxShape
+{
+	RelOptInfo *rel;			/* the table, as the side that is kept */
+	Expr	   *recency;		/* of it */
+	AttrNumber	deleted;		/* its column metaxy_deleted_at */
+	List	   *equalities;		/* what makes two rows versions of a sample */
+	List	   *scope;			/* what is demanded of both sides */
+
+	/* the index that serves: its first columns are the sample's */
+	IndexOptInfo *index;
+	int			nkeys;			/* so many of them; the recency follows */
+	bool		has_flag;		/* and then "metaxy_deleted_at IS NOT NULL" */
+} MxShape;
+
+/* what a scan has to know, as far as it is not expressions */
+typedef struct MxScanPlan
+{
+	Oid			index;
+	int			nkeys;
+	MxScanOrder order;
+	bool		has_flag;		/* column nkeys + 1 says which are tombstones */
+	bool		index_only;		/* the heap is asked for visibility alone */
+	MxLatest	kind;			/* which are wanted, by that */
+	bool		single;			/* the conditions pin all keys */
+} MxScanPlan;
+
+/* counters for EXPLAIN ANALYZE */
+typedef struct MxScanCounts
+{
+	int64		keys;			/* samples found */
+	int64		fetches;		/* looks into the heap */
+	int64		skipped;		/* index entries of superseded rows */
+	int64		descents;		/* jumps over the rest of a sample */
+	int64		batches;		/* in heap order */
+	Size		memory;			/* bytes, at most */
+} MxScanCounts;
+
+/* a walk over the entries of the index, sample by sample */
+typedef struct MxWalk
+{
+	Relation	heap;
+	Relation	index;
+	Snapshot	snapshot;
+	ScanDirection direction;
+	int			nkeys;
+	bool		has_flag;
+	bool		single;
+	bool		compact;		/* the index has no further columns */
+	AttrNumber	deleted;		/* column metaxy_deleted_at */
+	FmgrInfo   *equal;			/* the equality of each key */
+	MxScanCounts *counts;
+
+	/* where the walk is */
+	IndexScanDesc scan;			/* one of the two below */
+	IndexScanDesc first;
+	IndexScanDesc jumping;		/* the same with one more key */
+	bool		ended;
+	bool		again;			/* the current entry is to be given anew */
+	bool		decided;		/* the rest of the sample is not wanted */
+	int			run;			/* entries passed since then */
+
+	/* jumps to the next sample, see walk.c */
+	bool		can_jump;
+	ScanKey		keys;
+	int			nscankeys;
+	ScanKey		jump_keys;
+	ScanKey		bounds;			/* of each key */
+	int			first_bound;
+
+	/* the current entry */
+	ItemPointerData tid;
+	TimestampTz recency;
+	bool		tombstone;		/* known only with a flag */
+	bool		new_key;		/* the first of its sample */
+
+	/* an entry of the current sample, and one of the last */
+	bool		have_key;
+	IndexTuple	key;
+	IndexTuple	keys_kept[2];
+	Size		key_space[2];
+	int			key_at;
+	MemoryContext context;
+
+	/* the heap */
+	struct IndexFetchTableData *fetch;
+	Buffer		vm_buffer;
+	bool		all_dead;		/* what was fetched last is */
+	TupleTableSlot *best;
+	TupleTableSlot *other;
+
+	/* the best row of the current sample so far */
+	bool		have_best;
+	bool		best_fetched;	/* it is in that slot */
+	bool		best_tombstone;
+	TimestampTz best_recency;
+	ItemPointerData best_tid;
+	IndexTuple	best_entry;		/* where only the index is read */
+} MxWalk;
+
+typedef struct MxScanState
+{
+	CustomScanState css;
+	MxScanPlan	plan;
+	AttrNumber	deleted;
+	List	   *conditions;		/* on the index, for EXPLAIN */
+	Relation	index;
+	ScanKey		keys;
+	int			nkeys;
+	IndexRuntimeKeyInfo *runtime_keys;
+	int			nruntime_keys;
+	ExprContext *runtime_context;
+	bool		started;
+	MxWalk		walk;
+	struct MxGroup *group;		/* oldest first */
+	struct MxSorter *sorter;	/* in heap order */
+	MxScanCounts counts;
+} MxScanState;
+
+/* in hook.c */
+extern void mx_scan_init(void);
+
+/* in shape.c */
+extern MxShape *mx_shape_recognise(PlannerInfo *root, RelOptInfo *outer,
+								   RelOptInfo *inner, List *restrictlist);
+
+/* in equality.c */
+extern bool mx_equality_of_sides(RestrictInfo *rinfo, Index outer,
+								 Index inner, MxEquality *equality);
+extern bool mx_equality_with_value(RestrictInfo *rinfo, Index relid,
+								   MxEquality *equality);
+extern bool mx_same_equality(const MxEquality *a, const MxEquality *b);
+extern bool mx_is_column(Node *node, Index relid, AttrNumber *attnum);
+
+/* in path.c */
+extern void mx_scan_add_paths(PlannerInfo *root, RelOptInfo *joinrel,
+							  RelOptInfo *inner, const MxShape *shape,
+							  JoinPathExtraData *extra);
+
+/* a path of ours, and what becomes of it in the plan */
+typedef struct MxScanPath
+{
+	CustomPath	path;
+	MxScanPlan	plan;
+	Index		relid;
+	AttrNumber	deleted;
+	List	   *index_clauses;	/* of IndexClause */
+	Bitmapset  *pinned;			/* keys that these give one value */
+	List	   *filters;		/* of RestrictInfo, on the latest row */
+} MxScanPath;
+
+/* in cost.c */
+extern void mx_scan_cost(PlannerInfo *root, MxScanPath *path,
+						 const MxShape *shape, double loop_count);
+
+/* in plan.c */
+extern const CustomPathMethods mx_scan_path_methods;
+extern MxScanPlan mx_scan_plan(CustomScan *scan, AttrNumber *deleted);
+
+/* in execute.c */
+extern const CustomScanMethods mx_scan_methods;
+
+/* in explain.c */
+extern void mx_scan_explain(CustomScanState *node, List *ancestors,
+							struct ExplainState *es);
+
+/* in walk.c */
+extern void mx_walk_begin(MxWalk *walk, Relation heap, Relation index,
+						  const MxScanPlan *plan, AttrNumber deleted,
+						  Snapshot snapshot, MxScanCounts *counts);
+extern void mx_walk_start(MxWalk *walk, ScanKey keys, int nkeys);
+extern void mx_walk_end(MxWalk *walk);
+extern bool mx_walk_next(MxWalk *walk);
+extern void mx_walk_again(MxWalk *walk);
+extern void mx_walk_decided(MxWalk *walk, bool superseded);
+extern void mx_walk_keep(MxWalk *walk);
+
+/* in visible.c */
+extern bool mx_walk_fetch(MxWalk *walk, const ItemPointerData *tid,
+						  TupleTableSlot *slot);
+extern bool mx_walk_fetch_current(MxWalk *walk, TupleTableSlot *slot);
+extern bool mx_walk_all_visible(MxWalk *walk);
+extern void mx_walk_trust(MxWalk *walk, const ItemPointerData *tid);
+extern void mx_walk_fetch_best(MxWalk *walk, const ItemPointerData *tid);
+extern bool mx_walk_contend(MxWalk *walk);
+
+/* in newest.c */
+extern TupleTableSlot *mx_newest_first(MxScanState *state);
+extern bool mx_settle(MxScanState *state);
+extern void mx_walk_take(MxWalk *walk, bool keep_entry);
+extern TupleTableSlot *mx_entry_row(MxScanState *state, IndexTuple entry);
+
+/* in oldest.c */
+extern struct MxGroup *mx_group_new(void);
+extern void mx_group_reset(struct MxGroup *group);
+extern TupleTableSlot *mx_oldest_first(MxScanState *state);
+
+/* in sorted.c */
+extern struct MxSorter *mx_sorter_new(void);
+extern void mx_sorter_reset(struct MxSorter *sorter);
+extern TupleTableSlot *mx_heap_order(MxScanState *state);
+
+/*
+ * Is a latest row wanted, by the flag of the index?  Without a flag, each is.
+ */
+static inline bool
+mx_wants(const MxScanPlan *plan, bool tombstone)
+{
+	return plan->kind == MX_LATEST || (plan->kind == MX_DELETED) == tombstone;
+}
+
+/*
+ * Where an entry of that size has the recency, if nothing but the flag follows
+ * it: entries without nulls, and ours have none, are padded to 8 bytes.
+ */
+static inline Size
+mx_recency_offset(const MxWalk *walk, Size size)
+{
+	return size - sizeof(TimestampTz) - (walk->has_flag ? MAXIMUM_ALIGNOF : 0);
+}
+
+#endif							/* MX_SCAN_H */

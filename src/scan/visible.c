@@ -1,0 +1,123 @@
+/*-------------------------------------------------------------------------
+ *
+ * visible.c
+ *		Which of a sample's rows the snapshot sees, and which of two rows of
+ *		the same recency is the later one.
+ *
+ * src/scan/visible.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "access/visibilitymap.h"
+#include "storage/predicate.h"
+
+#include "scan/scan.h"
+
+static bool is_later(MxWalk *walk, TupleTableSlot *a, TupleTableSlot *b);
+
+/*
+ * Fetches the row that an entry of the index leads to, as far as the snapshot
+ * sees one.
+ */
+bool
+mx_walk_fetch(MxWalk *walk, const ItemPointerData *tid,
+			  TupleTableSlot *slot)
+{
+	ItemPointerData at = *tid;
+	bool		again = false;
+
+	walk->counts->fetches++;
+	walk->all_dead = false;
+
+	/* by an MVCC snapshot, one row of a HOT chain is visible at most */
+	return table_index_fetch_tuple(walk->fetch, &at, walk->snapshot, slot,
+								   &again, &walk->all_dead);
+}
+
+/*
+ * The same for the current entry.  The index learns of it if the row is dead
+ * to all.
+ */
+bool
+mx_walk_fetch_current(MxWalk *walk, TupleTableSlot *slot)
+{
+	bool		found = mx_walk_fetch(walk, &walk->tid, slot);
+
+	if (!walk->scan->xactStartedInRecovery)
+		walk->scan->kill_prior_tuple = walk->all_dead;
+	return found;
+}
+
+/*
+ * Does everybody see the row of the current entry?  Then the heap need not be
+ * asked.
+ *
+ * The walk still holds the entry's page of the index, so VACUUM has not given
+ * its place in the heap to another row.
+ */
+bool
+mx_walk_all_visible(MxWalk *walk)
+{
+	return VM_ALL_VISIBLE(walk->heap, ItemPointerGetBlockNumber(&walk->tid),
+						  &walk->vm_buffer);
+}
+
+/*
+ * Relies on that instead of a look at the row: a lock on its page stands for
+ * the one that fetching it would have taken.
+ */
+void
+mx_walk_trust(MxWalk *walk, const ItemPointerData *tid)
+{
+	PredicateLockPage(walk->heap, ItemPointerGetBlockNumber(tid),
+					  walk->snapshot);
+}
+
+/*
+ * Makes sure that the best row is at hand, not only known to be visible.
+ */
+void
+mx_walk_fetch_best(MxWalk *walk, const ItemPointerData *tid)
+{
+	if (walk->best_fetched)
+		return;
+	if (!mx_walk_fetch(walk, tid, walk->best))
+		elog(ERROR, "could not find row (%u,%u) of relation \"%s\"",
+			 ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid),
+			 RelationGetRelationName(walk->heap));
+	walk->best_fetched = true;
+}
+
+/*
+ * Of two rows of the same recency, walk->best and walk->other, the later one
+ * becomes the best.  Returns whether that is a change.
+ */
+bool
+mx_walk_contend(MxWalk *walk)
+{
+	TupleTableSlot *slot = walk->other;
+
+	if (!is_later(walk, slot, walk->best))
+		return false;
+	walk->other = walk->best;
+	walk->best = slot;
+	return true;
+}
+
+/*
+ * A tombstone beats a live row, then the greater ctid decides.
+ */
+static bool
+is_later(MxWalk *walk, TupleTableSlot *a, TupleTableSlot *b)
+{
+	bool		a_live = slot_attisnull(a, walk->deleted);
+	bool		b_live = slot_attisnull(b, walk->deleted);
+
+	if (a_live != b_live)
+		return b_live;
+	return ItemPointerCompare(&a->tts_tid, &b->tts_tid) > 0;
+}

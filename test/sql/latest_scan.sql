@@ -1,0 +1,295 @@
+--
+-- The latest scan: when the planner may use it, in which order it gives its
+-- rows, and that the answer is that of the plain SQL
+--
+SET metaxy.stamp = off;		-- rows keep the stamps that they come with
+SET client_min_messages = warning;
+SET timezone = 'UTC';
+SET max_parallel_workers_per_gather = 0;
+CREATE ROLE regress_metaxy_reader;
+CREATE SCHEMA ls;
+SET search_path = ls, public;
+GRANT USAGE ON SCHEMA ls TO regress_metaxy_reader;
+
+-- a plan, or what has become of it, without what differs between servers
+CREATE FUNCTION plan(query text, run boolean DEFAULT false) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE format('EXPLAIN (COSTS OFF%s) %s', CASE WHEN run THEN ', ANALYZE, TIMING OFF, SUMMARY OFF' END, query) LOOP
+		CONTINUE WHEN line ~ '^ *(Buffers|Sort Method|Planning|Memory):' OR line ~ '^Planning';
+		RETURN NEXT regexp_replace(line, ' \(actual rows=(\d+)(\.00)? loops=(\d+)\)', ' (rows=\1 loops=\3)');
+	END LOOP;
+END $$;
+-- is the scan in the plan?
+CREATE FUNCTION scans(query text) RETURNS boolean LANGUAGE sql AS $$
+	SELECT bool_or(p LIKE '%Metaxy Latest Scan%') FROM plan(query) AS p
+$$;
+
+CREATE TABLE t (id text NOT NULL, grp int, note text);
+SELECT metaxy_register('t', 't', '{id}', 'v1');
+INSERT INTO t
+SELECT 's' || lpad((i * 7919 % 1000)::text, 4, '0'), i % 10, 'note ' || k, '2024-01-01', timestamptz '2024-01-01' + k * interval '1 day',
+       CASE WHEN k = 3 AND i % 10 = 0 THEN timestamptz '2024-02-01' END, 'v1'
+  FROM generate_series(1, 1000) AS i, generate_series(1, 3) AS k;
+INSERT INTO t SELECT 'x' || i, i, 'other version', '2024-01-01', '2024-01-01', NULL, 'v2' FROM generate_series(1, 10) AS i;
+VACUUM ANALYZE t;
+
+--
+-- Orders
+--
+-- all rows: in the order in which they lie
+SELECT plan('SELECT * FROM t_active', true);
+SELECT plan('SELECT * FROM t_deleted', true);
+-- as asked for, and it is no sort
+SELECT plan('SELECT * FROM t_active ORDER BY id DESC', true);
+SELECT plan('SELECT * FROM t_active ORDER BY id LIMIT 3', true);
+SELECT id, note FROM t_active ORDER BY id LIMIT 3;
+SELECT id, note FROM t_active ORDER BY id DESC LIMIT 3;
+-- what the index has is not fetched
+SELECT plan('SELECT count(*) FROM t_active', true);
+SELECT plan('SELECT id FROM t_deleted ORDER BY id', true);
+SELECT count(*) FROM t_active;
+SELECT plan('SELECT count(*) FROM t_latest WHERE note IS NULL', true);
+-- one sample, and some
+SELECT plan($$SELECT * FROM t_active WHERE id = 's0077'$$, true);
+SELECT plan($$SELECT * FROM t_active WHERE 's0077' = id$$, true);
+SELECT plan($$SELECT * FROM t_active WHERE id IN ('s0077', 's0079') ORDER BY id$$, true);
+SELECT plan($$SELECT * FROM t_active WHERE id >= 's0990' AND id < 's0995' ORDER BY id$$, true);
+-- a condition on another column is for the latest row alone
+SELECT plan($$SELECT * FROM t_active WHERE note = 'note 1'$$, true);
+SELECT count(*) FROM t_active WHERE note = 'note 1';
+-- for each row of another table
+CREATE TABLE wanted (id text);
+INSERT INTO wanted VALUES ('s0003'), ('s0005'), ('none'), (NULL);
+ANALYZE wanted;
+SELECT plan($$SELECT * FROM wanted AS w JOIN t_active AS t ON t.id = w.id$$, true);
+SELECT w.id, t.note FROM wanted AS w LEFT JOIN t_active AS t ON t.id = w.id ORDER BY w.id;
+-- two sorted ones are merged
+SET enable_hashjoin = off;
+SET enable_nestloop = off;
+SELECT plan($$SELECT count(*) FROM t_active AS a JOIN t_latest AS b ON a.id = b.id$$, true);
+RESET enable_hashjoin;
+RESET enable_nestloop;
+
+--
+-- Rows that not everybody sees
+--
+BEGIN;
+UPDATE t SET note = 'updated' WHERE id = 's0001' AND note = 'note 3';
+INSERT INTO t VALUES ('s0002', 1, 'inserted', '2024-01-01', '2024-05-01', NULL, 'v1');
+DELETE FROM t WHERE id = 's0003' AND note = 'note 3';
+SELECT id, note FROM t_active WHERE id IN ('s0001', 's0002', 's0003') ORDER BY id;
+SELECT plan($$SELECT count(*) FROM t_active$$, true);
+ROLLBACK;
+SELECT id, note FROM t_active WHERE id IN ('s0001', 's0002', 's0003') ORDER BY id;
+SELECT count(*), count(*) FILTER (WHERE note = 'note 3') FROM t_active;
+
+--
+-- Many versions of a sample: the rest is jumped over
+--
+CREATE TABLE many (a int NOT NULL, b text NOT NULL, note int);
+SELECT metaxy_register('many', 'many', '{a, b}');
+INSERT INTO many
+SELECT i % 3, 'b' || i % 2, k, '2024-01-01', timestamptz '2024-01-01' + k * interval '1 minute'
+  FROM generate_series(1, 6) AS i, generate_series(1, 3000) AS k;
+VACUUM ANALYZE many;
+SELECT plan('SELECT * FROM many_active ORDER BY a DESC, b DESC', true);
+SELECT a, b, note FROM many_active ORDER BY a DESC, b DESC;
+SELECT plan('SELECT * FROM many_active ORDER BY a, b', true);
+SELECT a, b, note FROM many_active ORDER BY a, b;
+SELECT a, b, note FROM many_active WHERE a = 1 ORDER BY b DESC;
+SELECT a, b, note FROM many_active WHERE b = 'b1' ORDER BY a DESC;
+
+--
+-- An index of old, without the tombstones
+--
+CREATE TABLE old (id int NOT NULL, note text);
+SELECT metaxy_register('old', 'old', '{id}', indexes => false);
+SELECT scans('SELECT * FROM old_active');
+CREATE INDEX old_idx ON old (id, (coalesce(metaxy_deleted_at, metaxy_updated_at)));
+INSERT INTO old SELECT i % 100, 'note ' || i, '2024-01-01', timestamptz '2024-01-01' + i * interval '1 hour', CASE WHEN i = 299 THEN timestamptz '2025-01-01' END
+  FROM generate_series(1, 300) AS i;
+VACUUM ANALYZE old;
+SELECT metaxy_register('old', 'old', '{id}');
+SELECT count(*) AS indexes FROM pg_index WHERE indrelid = 'old'::regclass;
+SELECT plan('SELECT count(*) FROM old_active', true);
+SELECT plan('SELECT count(*) FROM old_latest', true);
+SELECT count(*) FROM old_active;
+
+--
+-- Ties: a tombstone beats a live row, then the ctid decides
+--
+CREATE TABLE tie (id int NOT NULL, note text);
+SELECT metaxy_register('tie', 'tie', '{id}');
+INSERT INTO tie VALUES
+	(1, 'live', '2024-01-01', '2024-01-05', NULL),
+	(1, 'tombstone', '2024-01-01', '2024-01-01', '2024-01-05'),
+	(1, 'live, too', '2024-01-01', '2024-01-05', NULL),
+	(2, 'first', '2024-01-01', '2024-01-05', NULL),
+	(2, 'second', '2024-01-01', '2024-01-05', NULL),
+	(3, 'first', '2024-01-01', '2024-01-01', '2024-01-05'),
+	(3, 'second', '2024-01-01', '2024-01-01', '2024-01-05');
+SELECT id, note FROM tie_latest ORDER BY id;
+SELECT id, note FROM tie_latest ORDER BY id DESC;
+-- where the row lies, not where the index has it
+UPDATE tie SET note = 'first, updated' WHERE note = 'first';
+SELECT id, note FROM tie_latest ORDER BY id;
+SELECT id, note FROM tie_latest ORDER BY id DESC;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET enable_nestloop = off;
+SET random_page_cost = 1000;
+VACUUM ANALYZE tie;
+SELECT plan('SELECT * FROM tie_latest', true);
+SELECT id, note FROM tie_latest;
+RESET random_page_cost;
+RESET enable_hashjoin;
+RESET enable_mergejoin;
+RESET enable_nestloop;
+
+--
+-- Not for us
+--
+SELECT scans('SELECT * FROM t_active');
+SET metaxy.enable_latest_scan = off;
+SELECT scans('SELECT * FROM t_active');
+RESET metaxy.enable_latest_scan;
+SELECT scans('SELECT * FROM t_active FOR UPDATE');
+SELECT scans('SELECT * FROM t_active FOR KEY SHARE');
+SELECT scans($$UPDATE wanted SET id = t.id FROM t_active AS t WHERE t.id = wanted.id$$);
+SELECT scans($$DELETE FROM t_active$$);
+SELECT scans($$INSERT INTO wanted SELECT id FROM t_active$$);
+-- what may be null is equal to nothing
+ALTER TABLE t ALTER COLUMN id DROP NOT NULL;
+SELECT scans('SELECT * FROM t_active');
+ALTER TABLE t ALTER COLUMN id SET NOT NULL, ALTER COLUMN metaxy_updated_at DROP NOT NULL;
+SELECT scans('SELECT * FROM t_active');
+ALTER TABLE t ALTER COLUMN metaxy_updated_at SET NOT NULL;
+SELECT scans('SELECT * FROM t_active');
+-- policies
+ALTER TABLE t ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON t USING (grp < 5);
+GRANT SELECT ON t TO regress_metaxy_reader;
+SELECT scans('SELECT * FROM t_active');
+SET ROLE regress_metaxy_reader;
+SELECT scans('SELECT * FROM t_active');
+RESET ROLE;
+ALTER TABLE t DISABLE ROW LEVEL SECURITY;
+SET ROLE regress_metaxy_reader;
+SELECT scans('SELECT * FROM t_active');
+RESET ROLE;
+-- tables with children
+CREATE TABLE family (id int NOT NULL, note text);
+SELECT metaxy_register('family', 'family', '{id}');
+INSERT INTO family SELECT i % 100, 'note ' || i, '2024-01-01', timestamptz '2024-01-01' + i * interval '1 hour' FROM generate_series(1, 10000) AS i;
+VACUUM ANALYZE family;
+SELECT scans('SELECT * FROM family_active');
+CREATE TABLE child () INHERITS (family);
+SELECT scans('SELECT * FROM family_active');
+CREATE TABLE parted (id int, note text) PARTITION BY HASH (id);
+CREATE TABLE parted_0 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+SELECT metaxy_register('parted', 'parted', '{id}');
+INSERT INTO parted SELECT i % 10, 'note ' || i, '2024-01-01', timestamptz '2024-01-01' + i * interval '1 day' FROM generate_series(1, 30) AS i;
+SELECT scans('SELECT * FROM parted_active');
+SELECT count(*) FROM parted_active;
+
+-- by hand: the same, and nearly the same
+CREATE FUNCTION by_hand(more text DEFAULT 'true', rank text DEFAULT '>', equal text DEFAULT 'later.id = t.id', scope text DEFAULT $$= 'v1'$$, later_scope text DEFAULT $$= 'v1'$$, outer_from text DEFAULT 't')
+RETURNS boolean LANGUAGE sql AS $$
+	SELECT scans(format('SELECT * FROM %s WHERE t.metaxy_feature_version %s AND NOT EXISTS (SELECT FROM t AS later WHERE later.metaxy_feature_version %s AND %s AND %s
+		AND (coalesce(later.metaxy_deleted_at, later.metaxy_updated_at), later.metaxy_deleted_at IS NOT NULL, later.tableoid, later.ctid)
+		  %s (coalesce(t.metaxy_deleted_at, t.metaxy_updated_at), t.metaxy_deleted_at IS NOT NULL, t.tableoid, t.ctid))', outer_from, scope, later_scope, equal, more, rank))
+$$;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET enable_nestloop = off;
+SELECT by_hand();
+SELECT by_hand(more => 'later.grp = 1');
+SELECT by_hand(more => 'later.grp = t.grp');
+SELECT by_hand(more => 'later.grp > t.grp');
+SELECT by_hand(rank => '>=');
+SELECT by_hand(rank => '<');
+SELECT by_hand(equal => 'later.id >= t.id');
+SELECT by_hand(equal => 'later.id COLLATE "C" = t.id');
+SELECT by_hand(equal => 'later.id = t.note');
+SELECT by_hand(equal => 'true');
+SELECT by_hand(scope => $$= 'v2'$$);
+SELECT by_hand(scope => $$> 'v0'$$, later_scope => $$> 'v0'$$);
+SELECT by_hand(scope => 'IS NOT NULL', later_scope => 'IS NOT NULL');
+SELECT by_hand(outer_from => 't TABLESAMPLE system (50)');
+SELECT by_hand(outer_from => '(SELECT *, tableoid, ctid FROM t OFFSET 0) AS t');
+-- each version by itself
+SELECT by_hand(equal => 'later.id = t.id AND later.metaxy_feature_version = t.metaxy_feature_version');
+RESET enable_hashjoin;
+RESET enable_mergejoin;
+RESET enable_nestloop;
+
+--
+-- Prepared statements see what becomes of the index, the scope, the setting
+--
+SET plan_cache_mode = force_generic_plan;
+PREPARE one (text) AS SELECT id, note FROM t_active WHERE id = $1;
+PREPARE counts AS SELECT count(*), count(note) FROM t_active;
+SELECT plan($$EXECUTE one ('s0001')$$, true);
+EXECUTE one ('s0001');
+EXECUTE one (NULL);
+EXECUTE counts;
+SELECT indexrelid::regclass AS index FROM pg_index WHERE indrelid = 't'::regclass \gset
+DROP INDEX :index;
+SELECT scans($$EXECUTE one ('s0001')$$);
+EXECUTE one ('s0001');
+EXECUTE counts;
+CREATE INDEX t_idx ON t (id, metaxy_feature_version, (coalesce(metaxy_deleted_at, metaxy_updated_at)) DESC);
+SELECT plan($$EXECUTE one ('s0001')$$, true);
+EXECUTE one ('s0001');
+EXECUTE counts;
+SELECT metaxy_register('t', 't', '{id}', 'v2');
+EXECUTE one ('s0001');
+EXECUTE one ('x1');
+EXECUTE counts;
+SELECT metaxy_register('t', 't', '{id}', 'v1');
+ALTER TABLE t ADD COLUMN more int DEFAULT 7;
+EXECUTE one ('s0001');
+DEALLOCATE ALL;
+RESET plan_cache_mode;
+
+--
+-- Cursors, forwards and backwards; it is read again for each outer row
+--
+BEGIN;
+DECLARE c SCROLL CURSOR FOR SELECT id, note FROM t_active ORDER BY id;
+FETCH 2 FROM c;
+MOVE 3 FROM c;
+FETCH BACKWARD 2 FROM c;
+FETCH LAST FROM c;
+FETCH FIRST FROM c;
+CLOSE c;
+-- rows that are written meanwhile are not seen
+DECLARE c CURSOR FOR SELECT id, note FROM t_active WHERE id < 's0003';
+INSERT INTO t VALUES ('s0001', 1, 'inserted', '2024-01-01', '2024-05-01', NULL, 'v1');
+FETCH ALL FROM c;
+SELECT id, note FROM t_active WHERE id = 's0001';
+ROLLBACK;
+SELECT g, l.id FROM generate_series(1, 3) AS g, LATERAL (SELECT * FROM t_active WHERE grp = g ORDER BY id DESC LIMIT 2) AS l;
+
+--
+-- A worker of a parallel query can run it
+--
+SELECT set_config(CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'debug_parallel_query' ELSE 'force_parallel_mode' END, 'on', false);
+SET max_parallel_workers_per_gather = 2;
+SELECT count(*), count(note) FROM t_active;
+SELECT set_config(CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'debug_parallel_query' ELSE 'force_parallel_mode' END, 'off', false);
+
+--
+-- A new session knows nothing of it till it reads a view
+--
+\c -
+SET search_path = ls, public;
+SELECT scans('SELECT * FROM t_active');
+
+SET client_min_messages = warning;
+SELECT metaxy_unregister(feature) FROM metaxy_feature;
+DROP SCHEMA ls CASCADE;
+DROP ROLE regress_metaxy_reader;
