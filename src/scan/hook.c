@@ -70,6 +70,10 @@ add_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer,
 		joinrel->lateral_relids != NULL)
 		return;
 	shape = mx_shape_recognise(root, outer, inner, extra->restrictlist);
-	if (shape != NULL)
+	if (shape == NULL)
+		return;
+	if (IS_PARTITIONED_REL(outer))
+		mx_scan_add_append(root, joinrel, shape);
+	else if (mx_shape_find_index(root, shape))
 		mx_scan_add_paths(root, joinrel, inner, shape, extra);
 }

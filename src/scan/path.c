@@ -49,10 +49,11 @@ static RestrictInfo *index_operator(const MxShape *shape, RestrictInfo *rinfo,
 									MxEquality *equality);
 static bool index_array(const MxShape *shape, RestrictInfo *rinfo,
 						MxEquality *equality);
-static bool index_has_all(const MxShape *shape, RelOptInfo *joinrel,
+static bool index_has_all(const MxShape *shape, PathTarget *target,
 						  const Conditions *conditions);
-static MxScanPath *make_path(PlannerInfo *root, RelOptInfo *joinrel,
-							 const MxShape *shape,
+static bool make_filters(const MxShape *shape, Conditions *conditions);
+static MxScanPath *make_path(PlannerInfo *root, RelOptInfo *parent,
+							 PathTarget *target, const MxShape *shape,
 							 const Conditions *conditions,
 							 ParamPathInfo *param_info, MxScanOrder order);
 static double loop_count(PlannerInfo *root, Relids required_outer);
@@ -74,20 +75,8 @@ mx_scan_add_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
 	foreach(lc, shape->rel->ppilist)
 		add_parameterised(root, joinrel, inner, shape, extra, lfirst(lc));
 
-	/*
-	 * Where nearly all entries meet the conditions, as with the current
-	 * version, it takes less to ask once a sample than once an entry.
-	 */
-	if (conditions.index_clauses != NIL &&
-		bms_num_members(conditions.pinned) < shape->nkeys)
-	{
-		foreach(lc, conditions.index_clauses)
-			conditions.filters = lcons(lfirst_node(IndexClause, lc)->rinfo,
-									   conditions.filters);
-		conditions.index_clauses = NIL;
-		conditions.pinned = NULL;
+	if (make_filters(shape, &conditions))
 		add_plain(root, joinrel, shape, &conditions);
-	}
 }
 
 static void
@@ -96,14 +85,46 @@ add_plain(PlannerInfo *root, RelOptInfo *joinrel, const MxShape *shape,
 {
 	for (MxScanOrder order = MX_NEWEST_FIRST; order <= MX_HEAP_ORDER; order++)
 	{
-		MxScanPath *path = make_path(root, joinrel, shape, conditions, NULL,
-									 order);
+		MxScanPath *path = make_path(root, joinrel, joinrel->reltarget, shape,
+									 conditions, NULL, order);
 
 		if (path == NULL)
 			continue;
 		mx_scan_cost(root, path, shape, 1.0);
 		add_path(joinrel, (Path *) path);
 	}
+}
+
+/*
+ * The cheapest path for a partition, which gives "target"; NULL if there is
+ * none.
+ */
+Path *
+mx_scan_partition_path(PlannerInfo *root, const MxShape *shape,
+					   PathTarget *target, double rows)
+{
+	Conditions	conditions;
+	MxScanPath *best = NULL;
+
+	if (!sort_conditions(shape, shape->rel->baserestrictinfo, &conditions))
+		return NULL;
+	do
+	{
+		for (MxScanOrder order = MX_NEWEST_FIRST; order <= MX_HEAP_ORDER; order++)
+		{
+			MxScanPath *path = make_path(root, shape->rel, target, shape,
+										 &conditions, NULL, order);
+
+			if (path == NULL)
+				continue;
+			path->path.path.rows = rows;
+			mx_scan_cost(root, path, shape, 1.0);
+			if (best == NULL ||
+				path->path.path.total_cost < best->path.path.total_cost)
+				best = path;
+		}
+	} while (make_filters(shape, &conditions));
+	return (Path *) best;
 }
 
 /*
@@ -151,8 +172,8 @@ add_parameterised(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
 	/* a clause that is neither of the table nor of the join */
 	if (list_length(clauses) != list_length(extra->restrictlist))
 		return;
-	path = make_path(root, joinrel, shape, &conditions, param_info,
-					 MX_NEWEST_FIRST);
+	path = make_path(root, joinrel, joinrel->reltarget, shape, &conditions,
+					 param_info, MX_NEWEST_FIRST);
 	mx_scan_cost(root, path, shape, loop_count(root, given->ppi_req_outer));
 	add_path(joinrel, (Path *) path);
 }
@@ -306,7 +327,7 @@ index_array(const MxShape *shape, RestrictInfo *rinfo, MxEquality *equality)
  * for visibility.  A name is kept there as another type.
  */
 static bool
-index_has_all(const MxShape *shape, RelOptInfo *joinrel,
+index_has_all(const MxShape *shape, PathTarget *target,
 			  const Conditions *conditions)
 {
 	Index		relid = shape->rel->relid;
@@ -314,7 +335,7 @@ index_has_all(const MxShape *shape, RelOptInfo *joinrel,
 	Bitmapset  *had = NULL;
 	ListCell   *lc;
 
-	pull_varattnos((Node *) joinrel->reltarget->exprs, relid, &wanted);
+	pull_varattnos((Node *) target->exprs, relid, &wanted);
 	foreach(lc, conditions->filters)
 		pull_varattnos((Node *) lfirst_node(RestrictInfo, lc)->clause, relid,
 					   &wanted);
@@ -329,40 +350,63 @@ index_has_all(const MxShape *shape, RelOptInfo *joinrel,
 }
 
 /*
- * A path without its costs; NULL if it would be of no use.
+ * Takes the conditions out of the index; returns false if they have to stay.
+ *
+ * Where nearly all entries meet them, as with the current version, it takes
+ * less to ask once a sample than once an entry.
+ */
+static bool
+make_filters(const MxShape *shape, Conditions *conditions)
+{
+	ListCell   *lc;
+
+	if (conditions->index_clauses == NIL ||
+		bms_num_members(conditions->pinned) == shape->nkeys)
+		return false;
+	foreach(lc, conditions->index_clauses)
+		conditions->filters = lcons(lfirst_node(IndexClause, lc)->rinfo,
+									conditions->filters);
+	conditions->index_clauses = NIL;
+	conditions->pinned = NULL;
+	return true;
+}
+
+/*
+ * A path without its costs; NULL if it would be of no use.  Only that of a
+ * join has an order: partitions are appended to each other.
  */
 static MxScanPath *
-make_path(PlannerInfo *root, RelOptInfo *joinrel, const MxShape *shape,
-		  const Conditions *conditions, ParamPathInfo *param_info,
-		  MxScanOrder order)
+make_path(PlannerInfo *root, RelOptInfo *parent, PathTarget *target,
+		  const MxShape *shape, const Conditions *conditions,
+		  ParamPathInfo *param_info, MxScanOrder order)
 {
 	bool		descending = shape->index->reverse_sort[shape->nkeys];
 	bool		single = bms_num_members(conditions->pinned) == shape->nkeys;
-	bool		index_only = index_has_all(shape, joinrel, conditions);
+	bool		index_only = index_has_all(shape, target, conditions);
 	List	   *pathkeys = NIL;
 	MxScanPath *path;
 
 	if (order == MX_HEAP_ORDER && (index_only || single))
 		return NULL;
-	if (order != MX_HEAP_ORDER)
+	if (order != MX_HEAP_ORDER && IS_JOIN_REL(parent))
 	{
 		pathkeys = build_index_pathkeys(root, shape->index,
 										(order == MX_NEWEST_FIRST) ==
 										descending ?
 										ForwardScanDirection :
 										BackwardScanDirection);
-		pathkeys = truncate_useless_pathkeys(root, joinrel, pathkeys);
+		pathkeys = truncate_useless_pathkeys(root, parent, pathkeys);
 	}
 	if (order == MX_OLDEST_FIRST && (pathkeys == NIL || single))
 		return NULL;
 
 	path = (MxScanPath *) newNode(sizeof(MxScanPath), T_CustomPath);
 	path->path.path.pathtype = T_CustomScan;
-	path->path.path.parent = joinrel;
-	path->path.path.pathtarget = joinrel->reltarget;
+	path->path.path.parent = parent;
+	path->path.path.pathtarget = target;
 	path->path.path.param_info = param_info;
-	path->path.path.parallel_safe = joinrel->consider_parallel;
-	path->path.path.rows = param_info ? param_info->ppi_rows : joinrel->rows;
+	path->path.path.parallel_safe = parent->consider_parallel;
+	path->path.path.rows = param_info ? param_info->ppi_rows : parent->rows;
 	path->path.path.pathkeys = pathkeys;
 	path->path.flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	path->path.methods = &mx_scan_path_methods;

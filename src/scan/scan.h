@@ -5,7 +5,7 @@
  *
  * The views are plain SQL: an anti-join of a table with itself.  A hook of
  * the planner recognises it (hook.c, shape.c, equality.c) and offers paths
- * (path.c, cost.c) that walk an index on the id columns and the recency
+ * (path.c, partition.c, cost.c) that walk an index on the id columns and the recency
  * (walk.c), and fetch the latest row of each sample alone, in the order of
  * the index (ordered.c) or in that of the heap (sorted.c).
  *
@@ -174,6 +174,9 @@ extern void mx_scan_init(void);
 /* in shape.c */
 extern MxShape *mx_shape_recognise(PlannerInfo *root, RelOptInfo *outer,
 								   RelOptInfo *inner, List *restrictlist);
+extern bool mx_shape_find_index(PlannerInfo *root, MxShape *shape);
+extern MxShape *mx_shape_of_partition(PlannerInfo *root, const MxShape *shape,
+									  RelOptInfo *partition);
 
 /* in equality.c */
 extern bool mx_equality_of_sides(RestrictInfo *rinfo, Index outer,
@@ -187,6 +190,12 @@ extern bool mx_is_column(Node *node, Index relid, AttrNumber *attnum);
 extern void mx_scan_add_paths(PlannerInfo *root, RelOptInfo *joinrel,
 							  RelOptInfo *inner, const MxShape *shape,
 							  JoinPathExtraData *extra);
+extern Path *mx_scan_partition_path(PlannerInfo *root, const MxShape *shape,
+									PathTarget *target, double rows);
+
+/* in partition.c */
+extern void mx_scan_add_append(PlannerInfo *root, RelOptInfo *joinrel,
+							   const MxShape *shape);
 
 /* a path of ours, and what becomes of it in the plan */
 typedef struct MxScanPath

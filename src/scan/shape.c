@@ -19,6 +19,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/appendinfo.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
@@ -27,22 +28,24 @@
 
 #include "scan/scan.h"
 
-static bool is_plain_table(PlannerInfo *root, RelOptInfo *rel);
+static bool is_table(PlannerInfo *root, RelOptInfo *rel);
 static bool match_join(MxShape *shape, Index outer, Index inner, List *clauses);
 static bool match_rank(MxShape *shape, Index outer, Index inner,
 					   RestrictInfo *rinfo);
 static bool is_rank(MxShape *shape, Index relid, List *rank);
 static bool is_system_column(Node *node, Index relid, AttrNumber attnum);
 static bool match_scope(MxShape *shape, RelOptInfo *outer, RelOptInfo *inner);
-static bool find_index(MxShape *shape);
 static bool index_serves(MxShape *shape, IndexOptInfo *index);
 static bool key_serves(MxShape *shape, IndexOptInfo *index, int key);
 static bool is_flag(MxShape *shape, IndexOptInfo *index, int key);
 static Expr *index_expression(IndexOptInfo *index, int column);
 static bool columns_fit(PlannerInfo *root, const MxShape *shape);
+static List *translate(List *equalities, AppendRelInfo *appinfo);
+static AttrNumber translate_column(AttrNumber attnum, AppendRelInfo *appinfo);
 
 /*
- * The shape of the anti-join of "outer" with "inner", or NULL.
+ * The shape of the anti-join of "outer" with "inner", or NULL; without an index
+ * so far.  The table may be a partitioned one.
  *
  * FOR UPDATE and its like, and what UPDATE and DELETE join with, want rows
  * to be found again: not by us.  The same with row-level security and the
@@ -54,7 +57,7 @@ mx_shape_recognise(PlannerInfo *root, RelOptInfo *outer, RelOptInfo *inner,
 {
 	MxShape    *shape;
 
-	if (!is_plain_table(root, outer) || !is_plain_table(root, inner) ||
+	if (!is_table(root, outer) || !is_table(root, inner) ||
 		planner_rt_fetch(outer->relid, root)->relid !=
 		planner_rt_fetch(inner->relid, root)->relid ||
 		root->rowMarks != NIL || root->qual_security_level > 0)
@@ -63,23 +66,22 @@ mx_shape_recognise(PlannerInfo *root, RelOptInfo *outer, RelOptInfo *inner,
 	shape = palloc0(sizeof(MxShape));
 	shape->rel = outer;
 	if (match_join(shape, outer->relid, inner->relid, restrictlist) &&
-		match_scope(shape, outer, inner) &&
-		find_index(shape) &&
-		columns_fit(root, shape))
+		match_scope(shape, outer, inner))
 		return shape;
 	return NULL;
 }
 
 static bool
-is_plain_table(PlannerInfo *root, RelOptInfo *rel)
+is_table(PlannerInfo *root, RelOptInfo *rel)
 {
 	RangeTblEntry *rte;
 
-	if (rel->reloptkind != RELOPT_BASEREL || rel->rtekind != RTE_RELATION ||
+	if (!IS_SIMPLE_REL(rel) || rel->rtekind != RTE_RELATION ||
 		rel->lateral_relids != NULL)
 		return false;
 	rte = planner_rt_fetch(rel->relid, root);
-	return rte->relkind == RELKIND_RELATION && !rte->inh &&
+	return rte->relkind == (rte->inh ? RELKIND_PARTITIONED_TABLE :
+							RELKIND_RELATION) &&
 		rte->tablesample == NULL && rte->securityQuals == NIL;
 }
 
@@ -183,7 +185,7 @@ is_system_column(Node *node, Index relid, AttrNumber attnum)
 /*
  * What is demanded of the inner side must be equalities that are demanded of
  * the outer one, too: each then holds for all rows of a sample or for none,
- * which find_index makes sure of.
+ * which index_serves makes sure of.
  */
 static bool
 match_scope(MxShape *shape, RelOptInfo *outer, RelOptInfo *inner)
@@ -216,11 +218,12 @@ match_scope(MxShape *shape, RelOptInfo *outer, RelOptInfo *inner)
 }
 
 /*
- * One index serves as well as another, but one that knows the tombstones
- * serves better.
+ * Finds the index that serves; returns false if there is none, or if the table
+ * is not as we need it.  One index serves as well as another, but one that
+ * knows the tombstones serves better.
  */
-static bool
-find_index(MxShape *shape)
+bool
+mx_shape_find_index(PlannerInfo *root, MxShape *shape)
 {
 	ListCell   *lc;
 
@@ -238,7 +241,7 @@ find_index(MxShape *shape)
 			shape->has_flag = has_flag;
 		}
 	}
-	return shape->index != NULL;
+	return shape->index != NULL && columns_fit(root, shape);
 }
 
 /*
@@ -355,4 +358,51 @@ columns_fit(PlannerInfo *root, const MxShape *shape)
 		fit = fit && mx_never_null(desc, shape->index->indexkeys[key]);
 	table_close(heap, NoLock);
 	return fit;
+}
+
+/*
+ * The shape of a partition, where each sample lies in one of them, or NULL.
+ */
+MxShape *
+mx_shape_of_partition(PlannerInfo *root, const MxShape *shape,
+					  RelOptInfo *partition)
+{
+	AppendRelInfo *appinfo = root->append_rel_array[partition->relid];
+	MxShape    *result = palloc0(sizeof(MxShape));
+
+	if (!is_table(root, partition) ||
+		planner_rt_fetch(partition->relid, root)->inh ||
+		appinfo->parent_relid != shape->rel->relid)
+		return NULL;
+	result->rel = partition;
+	result->recency = (Expr *)
+		adjust_appendrel_attrs(root, (Node *) shape->recency, 1, &appinfo);
+	result->deleted = translate_column(shape->deleted, appinfo);
+	result->equalities = translate(shape->equalities, appinfo);
+	result->scope = translate(shape->scope, appinfo);
+	return mx_shape_find_index(root, result) ? result : NULL;
+}
+
+static List *
+translate(List *equalities, AppendRelInfo *appinfo)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, equalities)
+	{
+		MxEquality *copy = palloc(sizeof(MxEquality));
+
+		*copy = *(MxEquality *) lfirst(lc);
+		copy->attnum = translate_column(copy->attnum, appinfo);
+		result = lappend(result, copy);
+	}
+	return result;
+}
+
+static AttrNumber
+translate_column(AttrNumber attnum, AppendRelInfo *appinfo)
+{
+	return castNode(Var, list_nth(appinfo->translated_vars,
+								  attnum - 1))->varattno;
 }

@@ -149,6 +149,45 @@ RESET enable_mergejoin;
 RESET enable_nestloop;
 
 --
+-- Partitions, where all rows of a sample are in one
+--
+CREATE TABLE parted (id int, part text, note text) PARTITION BY LIST (part);
+CREATE TABLE parted_a PARTITION OF parted FOR VALUES IN ('a');
+CREATE TABLE parted_b (note text, gone int, part text, id int);
+ALTER TABLE parted_b DROP COLUMN gone;
+ALTER TABLE parted ATTACH PARTITION parted_b FOR VALUES IN ('b');
+SELECT metaxy_register('parted', 'parted', '{id,part}');
+INSERT INTO parted
+SELECT i % 1000, CASE WHEN i % 2 = 0 THEN 'a' ELSE 'b' END, 'note ' || i, '2024-01-01', timestamptz '2024-01-01' + i * interval '1 minute',
+       CASE WHEN i % 77 = 0 THEN timestamptz '2024-01-03' END
+  FROM generate_series(1, 3000) AS i;
+VACUUM ANALYZE parted;
+SELECT plan('SELECT * FROM parted_active', true);
+SELECT plan('SELECT count(*) FROM parted_active', true);
+SELECT plan($$SELECT note FROM parted_active WHERE id = 7 AND part = 'b'$$, true);
+SELECT note, tableoid::regclass FROM (SELECT *, tableoid FROM parted) AS p WHERE id = 7 AND part = 'b' ORDER BY note;
+SELECT note FROM parted_active WHERE id = 7 AND part = 'b';
+SELECT count(*), sum(id) FROM parted_active;
+SET metaxy.enable_latest_scan = off;
+SELECT count(*), sum(id) FROM parted_active;
+RESET metaxy.enable_latest_scan;
+-- where they may be anywhere, the plain SQL
+CREATE TABLE anywhere (id int, note int) PARTITION BY HASH (note);
+CREATE TABLE anywhere_0 PARTITION OF anywhere FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE anywhere_1 PARTITION OF anywhere FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+SELECT metaxy_register('anywhere', 'anywhere', '{id}');
+INSERT INTO anywhere SELECT i % 10, i, '2024-01-01', timestamptz '2024-01-01' + i * interval '1 day' FROM generate_series(1, 30) AS i;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET enable_nestloop = off;
+SELECT scans('SELECT * FROM parted_active');
+SELECT scans('SELECT * FROM anywhere_active');
+RESET enable_hashjoin;
+RESET enable_mergejoin;
+RESET enable_nestloop;
+SELECT count(*), sum(note) FROM anywhere_active;
+
+--
 -- Not for us
 --
 SELECT scans('SELECT * FROM t_active');
@@ -187,14 +226,6 @@ VACUUM ANALYZE family;
 SELECT scans('SELECT * FROM family_active');
 CREATE TABLE child () INHERITS (family);
 SELECT scans('SELECT * FROM family_active');
-CREATE TABLE parted (id int, note text) PARTITION BY HASH (id);
-CREATE TABLE parted_0 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 0);
-CREATE TABLE parted_1 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 1);
-SELECT metaxy_register('parted', 'parted', '{id}');
-INSERT INTO parted SELECT i % 10, 'note ' || i, '2024-01-01', timestamptz '2024-01-01' + i * interval '1 day' FROM generate_series(1, 30) AS i;
-SELECT scans('SELECT * FROM parted_active');
-SELECT count(*) FROM parted_active;
-
 -- by hand: the same, and nearly the same
 CREATE FUNCTION by_hand(more text DEFAULT 'true', rank text DEFAULT '>', equal text DEFAULT 'later.id = t.id', scope text DEFAULT $$= 'v1'$$, later_scope text DEFAULT $$= 'v1'$$, outer_from text DEFAULT 't')
 RETURNS boolean LANGUAGE sql AS $$

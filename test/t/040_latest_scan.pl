@@ -56,7 +56,7 @@ for my $number (1 .. $tables)
 # Each way to run the scan must have had its share.
 my %used = $latest->used;
 for my $way ('newest first', 'oldest first', 'heap order', 'index only',
-	'flag', 'look-up', 'plain')
+	'flag', 'look-up', 'partitions', 'plain')
 {
 	cmp_ok($used{$way} // 0, '>', 0, "used: $way");
 }

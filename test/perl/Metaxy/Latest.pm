@@ -80,6 +80,7 @@ sub statements
 				RETURN concat_ws(',',
 					CASE WHEN plan NOT LIKE '%Metaxy Latest Scan%' THEN 'plain' END,
 					substring(plan FROM 'Order: (\w+ \w+)'),
+					CASE WHEN plan LIKE '%Append%Metaxy Latest Scan%' THEN 'partitions' END,
 					CASE WHEN plan LIKE '%Index Only: true%' THEN 'index only' END,
 					CASE WHEN plan LIKE '%Index Filter:%' THEN 'flag' END,
 					CASE WHEN plan ~ 'Metaxy Latest Scan.*Index Cond: [^\n]*\*VALUES' THEN 'look-up' END);
@@ -136,6 +137,9 @@ sub make_table
 	my $index = one_of('own', 'own', 'old', 'desc', 'mixed', 'include', 'more', 'none');
 
 	# many samples for batches, some with many versions for jumps
+	# partitioned by a key, or by what is none
+	my $parts = chance(0.25) ? one_of(1, 2, 3) : 0;
+	my $by = one_of(@keys, 'grp');
 	my $samples = chance(0.06) ? 7000 : one_of(1, 4, 12, 40);
 	$self->{table} = "t$number";
 	$self->{keys} = \@keys;
@@ -143,14 +147,19 @@ sub make_table
 	$self->{versioned} = $versioned;
 	$self->{samples} = $samples;
 	$self->{description} = join ', ', @kinds, ($versioned ? 'versioned' : ()),
-	  "index $index", "$samples samples";
+	  "index $index", "$samples samples",
+	  ($parts ? "$parts partitions by $by" : ());
 
 	my $main = $self->{main};
 	my $t = $self->{table};
 	$main->run("CREATE TABLE $t ("
 		  . join(', ', map { "$keys[$_] $kinds[$_]" } 0 .. $#keys)
-		  . ', grp integer, note text) WITH (fillfactor = '
-		  . one_of(30, 100) . ')');
+		  . ', grp integer, note text)'
+		  . ($parts ? " PARTITION BY HASH ($by)" :
+			' WITH (fillfactor = ' . one_of(30, 100) . ')'));
+	$main->run("CREATE TABLE ${t}_$_ PARTITION OF $t FOR VALUES WITH (MODULUS $parts, REMAINDER "
+		  . ($_ - 1) . ')')
+	  for 1 .. $parts;
 	$main->run("SELECT metaxy_register('$t', '$t', '{" . join(',', @keys) . "}'"
 		  . ($versioned ? ", 'v1'" : '')
 		  . ', indexes => ' . ($index eq 'own' ? 'true' : 'false') . ')');
@@ -217,8 +226,8 @@ sub write
 {
 	my ($self) = @_;
 	my $t = $self->{table};
-	my $some = "ctid = ANY (ARRAY(SELECT ctid FROM $t ORDER BY md5(note || '" . int(rand 1e6)
-	  . "') LIMIT " . one_of(1, 3, 10) . '))';
+	my $some = "(tableoid, ctid) IN (SELECT tableoid, ctid FROM $t ORDER BY md5(note || '" . int(rand 1e6)
+	  . "') LIMIT " . one_of(1, 3, 10) . ')';
 
 	return one_of(
 		sub { $self->fill },
@@ -250,8 +259,12 @@ sub happen
 		sub { $main->run("VACUUM (FREEZE) $t") },
 		sub { $main->run("VACUUM (INDEX_CLEANUP off) $t") },
 		sub { $main->run("ANALYZE $t") },
-		# one sample with many versions
-		sub { $main->run($self->rows(one_of(20, 500, 1500), 1)) if chance(0.3) },
+		# one sample with many versions, seen by all or by none
+		sub {
+			return if $self->{samples} > 1000 || chance(0.5);
+			$main->run($_)
+			  for 'BEGIN', $self->rows(one_of(20, 300, 1500), 1), one_of('COMMIT', 'ROLLBACK');
+		},
 		sub {
 			$other->run('BEGIN') unless $self->{other_open}++;
 			# not what the main session would wait for
@@ -307,8 +320,16 @@ sub query
 		sub { "SELECT * FROM metaxy_read(NULL::$t, 'grp > 1', include_soft_deleted => true)" })->();
 }
 
+# Without other joins the planner has nothing but our scan, and what nobody
+# would wait for.
 sub settings
 {
+	my ($self) = @_;
+
+	return one_of([], [ 'random_page_cost', 1000, 'work_mem', '64kB' ],
+		[ 'random_page_cost', 0.1 ])
+	  if $self->{samples} > 1000;
+
 	my @force = map { ("enable_$_", 'off') } qw(hashjoin mergejoin nestloop seqscan);
 
 	return one_of([], [@force], [ @force, 'random_page_cost', 100 ],
@@ -323,7 +344,7 @@ sub compare
 {
 	my ($self, $session) = @_;
 	my ($query, $ordered) = $self->query;
-	my $settings = join ',', @{ settings() };
+	my $settings = join ',', @{ $self->settings };
 
 	$query =~ s/'/''/g;
 	my ($row) = $session->run("SELECT compare('$query', " . ($ordered ? 'true' : 'false') . ", '{$settings}')");
