@@ -125,7 +125,7 @@ execute(Session *session, const char *sql, const Parameters *parameters)
 
 /*
  * The same as a query for the output in this format: JSON is made by the
- * server, as the last column.
+ * server, as the last column.  "q.*" is the row even where a column is named q.
  */
 PGresult *
 query_rows(Session *session, const char *sql, const Parameters *parameters)
@@ -135,7 +135,7 @@ query_rows(Session *session, const char *sql, const Parameters *parameters)
 
 	if (session->format != FORMAT_JSON)
 		return query(session, sql, parameters);
-	text = print("SELECT q.*, pg_catalog.to_json(q) FROM (%s) AS q", sql);
+	text = print("SELECT q.*, pg_catalog.to_json(q.*) FROM (%s) AS q", sql);
 	result = query(session, text, parameters);
 	free(text);
 	return result;
