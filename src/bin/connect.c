@@ -187,7 +187,8 @@ find_relation(Session *session, const char *feature)
 
 	add_parameter(&parameters, feature);
 	result = query(session,
-				   "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)"
+				   "SELECT CASE WHEN c.oid IS NOT NULL THEN"
+				   " pg_catalog.format('%I.%I', n.nspname, c.relname) END"
 				   " FROM @extschema@.metaxy_feature AS f"
 				   " LEFT JOIN pg_catalog.pg_class AS c"
 				   " ON c.oid OPERATOR(pg_catalog.=) f.relation"
@@ -197,6 +198,8 @@ find_relation(Session *session, const char *feature)
 				   &parameters);
 	if (PQntuples(result) == 0)
 		die_unknown_feature(session, feature);
+	if (PQgetisnull(result, 0, 0))
+		die(STATUS_FAILED, "feature \"%s\" has no table", feature);
 	session->relation = duplicate(PQgetvalue(result, 0, 0));
 	PQclear(result);
 }
