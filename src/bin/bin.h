@@ -198,6 +198,7 @@ typedef struct Output
 	Format		format;
 	FILE	   *stream;
 	int			encoding;
+	bool		utf8;
 	int			ncolumns;		/* 0 until the first result has come */
 	int		   *widths;
 	long		nrows;
