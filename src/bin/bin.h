@@ -279,6 +279,7 @@ extern void die(Status status, const char *format,...)
 extern void report_result(const Session *session, const PGresult *result);
 extern void report_connection(const PGconn *conn);
 extern void receive_notice(void *session, const PGresult *result);
+extern bool progress_wanted(void);
 extern void progress_show(long seconds);
 extern void progress_clear(void);
 

@@ -161,7 +161,7 @@ find_extension(Session *session)
 	PGresult   *result;
 
 	add_parameter(&parameters,
-				  isatty(STDERR_FILENO) && !session->quiet ? "on" : "off");
+				  boolean(progress_wanted()));
 	result = query(session, sql, &parameters);
 	if (PQntuples(result) == 0)
 		die(STATUS_FAILED,

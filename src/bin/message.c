@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "bin.h"
@@ -31,8 +32,9 @@ static bool silent = false;
 /* whether the last line on the terminal is one of progress */
 static bool progress_shown = false;
 
-/* what the server has last said of its progress */
-static char step[256];
+/* what the server has last said of its progress, and in which encoding */
+static char *step = NULL;
+static int	step_encoding = 0;
 
 static void put(const char *color, const char *label, const char *format,
 				va_list arguments) PRINTF_LIKE(3, 0);
@@ -188,7 +190,11 @@ receive_notice(void *argument, const PGresult *result)
 	if (severity == NULL || message == NULL)
 		return;
 	if (state != NULL && strcmp(state, SQLSTATE_PROGRESS) == 0)
-		snprintf(step, sizeof(step), "%s", message);
+	{
+		free(step);
+		step = duplicate(message);
+		step_encoding = PQclientEncoding(session->conn);
+	}
 	else if (strcmp(severity, "WARNING") == 0)
 		report_fields(session, result, YELLOW, "warning");
 	else if (!silent)
@@ -249,16 +255,49 @@ report_filter(int encoding, const char *filter, int position)
 }
 
 /*
+ * Whether there is a terminal that can show how far a call is.
+ */
+bool
+progress_wanted(void)
+{
+	const char *terminal = getenv("TERM");
+
+	return isatty(STDERR_FILENO) && !silent &&
+		(terminal == NULL || strcmp(terminal, "dumb") != 0);
+}
+
+/*
  * Shows how long the call has been running and what the server does, on the
- * terminal's last line.
+ * terminal's last line.  What does not fit there is left out: a line that wraps
+ * could not be cleared.
  */
 void
 progress_show(long seconds)
 {
-	if (silent)
+	struct winsize window;
+	int			room = 80;
+	const char *at = step != NULL ? step : "waiting for the server";
+
+	if (!progress_wanted())
 		return;
-	fprintf(stderr, "\r\033[K%ld:%02ld  %s", seconds / 60, seconds % 60,
-			*step != '\0' ? step : "waiting for the server");
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0)
+		room = window.ws_col;
+	room -= fprintf(stderr, "\r\033[K%ld:%02ld  ", seconds / 60, seconds % 60) -
+		(int) strlen("\r\033[K");
+	while (*at != '\0')
+	{
+		int			length = PQmblenBounded(at, step_encoding);
+		int			width = PQdsplen(at, step_encoding);
+
+		room -= width > 0 ? width : 1;
+		if (room <= 0)
+			break;
+		if (width < 0 || is_control(*at))
+			fputc(' ', stderr);
+		else
+			fwrite(at, 1, (size_t) length, stderr);
+		at += length;
+	}
 	fflush(stderr);
 	progress_shown = true;
 }

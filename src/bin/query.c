@@ -38,6 +38,7 @@ static volatile sig_atomic_t signalled = 0;
 
 static char *expand(const Session *session, const char *sql);
 static void echo(const char *sql, const Parameters *parameters);
+static time_t seconds_now(void);
 static PGresult *receive(Session *session);
 static void cancel(const Session *session);
 static void fail(Session *session, const PGresult *result) NORETURN;
@@ -202,12 +203,24 @@ echo(const char *sql, const Parameters *parameters)
 }
 
 /*
+ * By a clock that nobody sets.
+ */
+static time_t
+seconds_now(void)
+{
+	struct timespec now = {0};
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+/*
  * Waits for the result, shows how long, and passes an interrupt on.
  */
 static PGresult *
 receive(Session *session)
 {
-	time_t		begin = time(NULL);
+	time_t		begin = seconds_now();
 	bool		cancelled = false;
 	PGresult   *last = NULL;
 	PGresult   *result;
@@ -217,14 +230,14 @@ receive(Session *session)
 		while (PQisBusy(session->conn))
 		{
 			struct pollfd wait = {PQsocket(session->conn), POLLIN, 0};
-			long		seconds = (long) (time(NULL) - begin);
+			long		seconds = (long) (seconds_now() - begin);
 
 			if (interrupted() && !cancelled)
 			{
 				cancelled = true;
 				cancel(session);
 			}
-			if (session->terminal && seconds >= PATIENCE)
+			if (seconds >= PATIENCE)
 				progress_show(seconds);
 			if (poll(&wait, 1, TICK) < 0 && errno != EINTR)
 				die(STATUS_FAILED, "could not wait for the server: %s",
