@@ -38,6 +38,7 @@ static volatile sig_atomic_t signalled = 0;
 
 static char *expand(const Session *session, const char *sql);
 static void echo(const char *sql, const Parameters *parameters);
+static void echo_value(int number, const char *value);
 static time_t seconds_now(void);
 static PGresult *receive(Session *session);
 static void cancel(const Session *session);
@@ -196,10 +197,27 @@ echo(const char *sql, const Parameters *parameters)
 	for (int i = 0; i < parameters->count; i++)
 	{
 		if (parameters->values[i] != NULL)
-			fprintf(stderr, "-- $%d = %s\n", i + 1, parameters->values[i]);
+			echo_value(i + 1, parameters->values[i]);
 		else
 			fprintf(stderr, "-- $%d is null\n", i + 1);
 	}
+}
+
+/*
+ * A value as a comment, each line of it.
+ */
+static void
+echo_value(int number, const char *value)
+{
+	fprintf(stderr, "-- $%d = ", number);
+	for (; *value != '\0'; value++)
+	{
+		if (*value == '\n')
+			fputs("\n--      ", stderr);
+		else
+			fputc(is_control(*value) ? ' ' : *value, stderr);
+	}
+	fputc('\n', stderr);
 }
 
 /*
