@@ -77,7 +77,8 @@ session_start(Session *session, const Arguments *arguments)
 static PGconn *
 open_connection(const Arguments *arguments, const char *password)
 {
-	const char *format = option_value(arguments, OPT_FORMAT);
+	const char *format = value_or(arguments, OPT_FORMAT,
+								  option_value(arguments, OPT_GRAPH_FORMAT));
 	bool		json = format != NULL && strcmp(format, "json") == 0;
 	bool		shown = isatty(STDOUT_FILENO) &&
 	getenv("PGCLIENTENCODING") == NULL;
