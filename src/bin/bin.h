@@ -241,6 +241,7 @@ extern void find_relation(Session *session, const char *feature);
 
 /* query.c */
 extern void interrupts_start(void);
+extern void interrupts_stop(void);
 extern bool interrupted(void);
 extern int	add_parameter(Parameters *parameters, const char *value);
 extern PGresult *query(Session *session, const char *sql,

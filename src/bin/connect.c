@@ -120,6 +120,9 @@ ask_password(const char *user)
 
 	if (terminal == NULL)
 		die(STATUS_FAILED, "there is no terminal to ask for a password");
+
+	/* an interrupt must not leave a terminal behind that shows nothing */
+	interrupts_start();
 	hides = tcgetattr(fileno(terminal), &shown) == 0;
 	hidden = shown;
 	if (user != NULL)
@@ -137,6 +140,7 @@ ask_password(const char *user)
 		tcsetattr(fileno(terminal), TCSAFLUSH, &shown);
 	fputc('\n', terminal);
 	fclose(terminal);
+	interrupts_stop();
 	if (length < 0)
 		die(STATUS_FAILED, "no password was given");
 	if (length > 0 && line[length - 1] == '\n')

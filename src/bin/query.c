@@ -66,6 +66,16 @@ interrupts_start(void)
 	sigaction(SIGTERM, &action, NULL);
 }
 
+/*
+ * Back to what they do by default: the end of the program.
+ */
+void
+interrupts_stop(void)
+{
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+}
+
 bool
 interrupted(void)
 {
