@@ -125,16 +125,18 @@ ask_password(const char *user)
 	interrupts_start();
 	hides = tcgetattr(fileno(terminal), &shown) == 0;
 	hidden = shown;
-	if (user != NULL)
-		fprintf(terminal, "Password for user %s: ", user);
-	else
-		fputs("Password: ", terminal);
-	fflush(terminal);
+
+	/* before the prompt: who is quick must not be shown, nor unheard */
 	if (hides)
 	{
 		hidden.c_lflag &= ~(tcflag_t) ECHO;
 		tcsetattr(fileno(terminal), TCSAFLUSH, &hidden);
 	}
+	if (user != NULL)
+		fprintf(terminal, "Password for user %s: ", user);
+	else
+		fputs("Password: ", terminal);
+	fflush(terminal);
 	length = getline(&line, &size, terminal);
 	if (hides)
 		tcsetattr(fileno(terminal), TCSAFLUSH, &shown);
