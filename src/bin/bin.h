@@ -243,6 +243,7 @@ extern void find_relation(Session *session, const char *feature);
 extern void interrupts_start(void);
 extern void interrupts_stop(void);
 extern bool interrupted(void);
+extern bool wait_for_line(int fd);
 extern int	add_parameter(Parameters *parameters, const char *value);
 extern PGresult *query(Session *session, const char *sql,
 					   const Parameters *parameters);

@@ -115,7 +115,7 @@ ask_password(const char *user)
 	struct termios hidden;
 	char	   *line = NULL;
 	size_t		size = 0;
-	ssize_t		length;
+	ssize_t		length = -1;
 	bool		hides;
 
 	if (terminal == NULL)
@@ -137,7 +137,8 @@ ask_password(const char *user)
 	else
 		fputs("Password: ", terminal);
 	fflush(terminal);
-	length = getline(&line, &size, terminal);
+	if (wait_for_line(fileno(terminal)))
+		length = getline(&line, &size, terminal);
 	if (hides)
 		tcsetattr(fileno(terminal), TCSAFLUSH, &shown);
 	fputc('\n', terminal);

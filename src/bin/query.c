@@ -83,6 +83,21 @@ interrupted(void)
 }
 
 /*
+ * Waits until a terminal has a line; false if an interrupt comes before.  Merely
+ * to read would miss one that comes just before the read.
+ */
+bool
+wait_for_line(int fd)
+{
+	struct pollfd wait = {fd, POLLIN, 0};
+
+	while (!interrupted())
+		if (poll(&wait, 1, TICK) > 0)
+			return true;
+	return false;
+}
+
+/*
  * Adds a value, which may be NULL; the statement has it as $ and the number that
  * is returned.
  */
