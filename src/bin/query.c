@@ -291,8 +291,15 @@ receive(Session *session)
 		result = PQgetResult(session->conn);
 		if (result == NULL)
 			break;
-		PQclear(last);
-		last = result;
+
+		/* what the server said last, not that it is gone thereafter */
+		if (PQresultErrorField(last, PG_DIAG_SQLSTATE) != NULL)
+			PQclear(result);
+		else
+		{
+			PQclear(last);
+			last = result;
+		}
 	}
 	progress_clear();
 	return last;
