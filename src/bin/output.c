@@ -373,6 +373,8 @@ finish_stdout(void)
 		return;
 	if (errno == EPIPE)
 		exit(STATUS_FAILED);
+	if (interrupted())
+		die(STATUS_FAILED, "canceled: the result is not complete");
 	die(STATUS_FAILED, "could not write to standard output: %s",
 		strerror(errno));
 }

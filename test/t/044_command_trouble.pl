@@ -247,6 +247,25 @@ foreach my $signal (qw(INT TERM))
 	is(state(), $before, "$signal: nothing was changed");
 }
 
+# while nobody reads what it prints
+{
+	local @ENV{qw(PGHOST PGPORT PGDATABASE)} = ($host, $port, 'postgres');
+	my $pid = open my $from, '-|', 'sh', '-c', 'exec "$@" 2>&1', 'sh',
+	  metaxy_command(), 'metadata', 'read', 'sensor';
+	ok( $node->poll_query_until(
+			'postgres', q{
+			SELECT count(*) = 1 FROM pg_stat_activity
+			 WHERE query LIKE 'FETCH%' AND state = 'idle in transaction'}),
+		'reader is slow: rows have been sent');
+	ok(poll_until(sub { full($from) }), 'reader is slow: no more can be written');
+	kill 'INT', $pid;
+	my $read = join '', <$from>;
+	close $from;
+	is($? >> 8, 1, 'reader is slow, interrupt: status');
+	like($read, qr/metaxy: error: canceled: (?:the result is not complete|nothing was changed)\n/,
+		'reader is slow, interrupt: says so');
+}
+
 # a purge keeps what it has committed
 sql(q{SELECT metaxy_delete('sensor', 'id BETWEEN 101 AND 200')});
 $session->run('BEGIN');
@@ -290,6 +309,16 @@ sub pending
 	my ($set) = slurp_file("/proc/$process/status") =~ /^ShdPnd:\s*(\w+)$/m;
 
 	return hex($set) & 1 << ($signal - 1);
+}
+
+# Whether a pipe is full, as FIONREAD tells.
+sub full
+{
+	my ($pipe) = @_;
+	my $bytes = pack 'i', 0;
+
+	ioctl $pipe, 0x541b, $bytes or die "could not look into a pipe: $!";
+	return unpack('i', $bytes) > 60000;
 }
 
 sub poll_until
