@@ -199,6 +199,7 @@ typedef struct Output
 	Format		format;
 	FILE	   *stream;
 	int			encoding;
+	bool		utf8;
 	int			ncolumns;		/* 0 until the first result has come */
 	int		   *widths;
 	long		nrows;
@@ -244,7 +245,9 @@ extern void find_relation(Session *session, const char *feature);
 
 /* query.c */
 extern void interrupts_start(void);
+extern void interrupts_stop(void);
 extern bool interrupted(void);
+extern bool wait_for_line(int fd);
 extern int	add_parameter(Parameters *parameters, const char *value);
 extern PGresult *query(Session *session, const char *sql,
 					   const Parameters *parameters);

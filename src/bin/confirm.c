@@ -41,7 +41,8 @@ confirm(const char *format,...)
 	va_end(arguments);
 	fputs(" [y/N] ", stderr);
 	fflush(stderr);
-	if (fgets(answer, sizeof(answer), stdin) == NULL)
+	if (!wait_for_line(STDIN_FILENO) ||
+		fgets(answer, sizeof(answer), stdin) == NULL)
 	{
 		fputc('\n', stderr);
 		die(STATUS_UNCONFIRMED, "not confirmed: nothing was changed");

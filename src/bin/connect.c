@@ -77,7 +77,8 @@ session_start(Session *session, const Arguments *arguments)
 static PGconn *
 open_connection(const Arguments *arguments, const char *password)
 {
-	const char *format = option_value(arguments, OPT_FORMAT);
+	const char *format = value_or(arguments, OPT_FORMAT,
+								  option_value(arguments, OPT_GRAPH_FORMAT));
 	bool		json = format != NULL && strcmp(format, "json") == 0;
 	bool		shown = isatty(STDOUT_FILENO) &&
 	getenv("PGCLIENTENCODING") == NULL;
@@ -114,28 +115,35 @@ ask_password(const char *user)
 	struct termios hidden;
 	char	   *line = NULL;
 	size_t		size = 0;
-	ssize_t		length;
+	ssize_t		length = -1;
 	bool		hides;
 
 	if (terminal == NULL)
 		die(STATUS_FAILED, "there is no terminal to ask for a password");
+
+	/* an interrupt must not leave a terminal behind that shows nothing */
+	interrupts_start();
 	hides = tcgetattr(fileno(terminal), &shown) == 0;
 	hidden = shown;
-	if (user != NULL)
-		fprintf(terminal, "Password for user %s: ", user);
-	else
-		fputs("Password: ", terminal);
-	fflush(terminal);
+
+	/* before the prompt: who is quick must not be shown, nor unheard */
 	if (hides)
 	{
 		hidden.c_lflag &= ~(tcflag_t) ECHO;
 		tcsetattr(fileno(terminal), TCSAFLUSH, &hidden);
 	}
-	length = getline(&line, &size, terminal);
+	if (user != NULL)
+		fprintf(terminal, "Password for user %s: ", user);
+	else
+		fputs("Password: ", terminal);
+	fflush(terminal);
+	if (wait_for_line(fileno(terminal)))
+		length = getline(&line, &size, terminal);
 	if (hides)
 		tcsetattr(fileno(terminal), TCSAFLUSH, &shown);
 	fputc('\n', terminal);
 	fclose(terminal);
+	interrupts_stop();
 	if (length < 0)
 		die(STATUS_FAILED, "no password was given");
 	if (length > 0 && line[length - 1] == '\n')
@@ -188,7 +196,8 @@ find_relation(Session *session, const char *feature)
 
 	add_parameter(&parameters, feature);
 	result = query(session,
-				   "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)"
+				   "SELECT CASE WHEN c.oid IS NOT NULL THEN"
+				   " pg_catalog.format('%I.%I', n.nspname, c.relname) END"
 				   " FROM @extschema@.metaxy_feature AS f"
 				   " LEFT JOIN pg_catalog.pg_class AS c"
 				   " ON c.oid OPERATOR(pg_catalog.=) f.relation"
@@ -198,6 +207,8 @@ find_relation(Session *session, const char *feature)
 				   &parameters);
 	if (PQntuples(result) == 0)
 		die_unknown_feature(session, feature);
+	if (PQgetisnull(result, 0, 0))
+		die(STATUS_FAILED, "feature \"%s\" has no table", feature);
 	session->relation = duplicate(PQgetvalue(result, 0, 0));
 	PQclear(result);
 }

@@ -7,9 +7,11 @@
  *
  *-------------------------------------------------------------------------
  */
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bin.h"
 
@@ -20,6 +22,14 @@ main(int argc, char **argv)
 	static Session session;
 
 	setlocale(LC_ALL, "");
+
+	/* a standard stream that is closed must not become the server's socket */
+	for (int fd = open("/dev/null", O_RDONLY); fd >= 0; fd = dup(fd))
+		if (fd > STDERR_FILENO)
+		{
+			close(fd);
+			break;
+		}
 
 	/* a pipe that nobody reads is an error when it is written to */
 	signal(SIGPIPE, SIG_IGN);

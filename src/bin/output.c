@@ -30,6 +30,8 @@ static void put_cell(const Output *output, const char *value, int column,
 static bool is_number(Oid type);
 static int	width_of(const Output *output, const char *value);
 static void put_escaped(const Output *output, const char *value);
+static bool escape_control(const Output *output, const char *value, int length,
+						   char escape[8]);
 static void put_csv(const Output *output, const PGresult *result, int row);
 static void put_field(FILE *stream, const char *value);
 
@@ -44,6 +46,7 @@ output_start(Output *output, const Session *session, FILE *stream)
 	output->format = stream == stdout ? session->format : FORMAT_PLAIN;
 	output->stream = stream;
 	output->encoding = PQclientEncoding(session->conn);
+	output->utf8 = strcmp(pg_encoding_to_char(output->encoding), "UTF8") == 0;
 	if (output->format == FORMAT_JSON)
 	{
 		fprintf(stream, "{\"command\": \"%s\", ",
@@ -270,10 +273,10 @@ width_of(const Output *output, const char *value)
 	while (*value != '\0')
 	{
 		int			length = PQmblenBounded(value, output->encoding);
-		int			one = PQdsplen(value, output->encoding);
+		char		escape[8];
+		int			one = escape_control(output, value, length, escape) ?
+		(int) strlen(escape) : PQdsplen(value, output->encoding);
 
-		if (length == 1 && is_control(*value))
-			one = *value == '\n' || *value == '\t' || *value == '\r' ? 2 : 4;
 		width += one > 0 ? one : 0;
 		value += length;
 	}
@@ -290,19 +293,39 @@ put_escaped(const Output *output, const char *value)
 	while (*value != '\0')
 	{
 		int			length = PQmblenBounded(value, output->encoding);
+		char		escape[8];
 
-		if (length > 1 || !is_control(*value))
-			fwrite(value, 1, (size_t) length, output->stream);
-		else if (*value == '\n')
-			fputs("\\n", output->stream);
-		else if (*value == '\t')
-			fputs("\\t", output->stream);
-		else if (*value == '\r')
-			fputs("\\r", output->stream);
+		if (escape_control(output, value, length, escape))
+			fputs(escape, output->stream);
 		else
-			fprintf(output->stream, "\\x%02x", (unsigned char) *value);
+			fwrite(value, 1, (size_t) length, output->stream);
 		value += length;
 	}
+}
+
+/*
+ * Sets escape to how the character is shown if it is a control character, one
+ * of the second set of Unicode too: some terminals obey those as well.
+ */
+static bool
+escape_control(const Output *output, const char *value, int length,
+			   char escape[8])
+{
+	const unsigned char *bytes = (const unsigned char *) value;
+
+	if (length == 2 && output->utf8 && bytes[0] == 0xc2 && bytes[1] < 0xa0)
+		sprintf(escape, "\\u00%02x", bytes[1]);
+	else if (length > 1 || !is_control(*value))
+		return false;
+	else if (*value == '\n')
+		strcpy(escape, "\\n");
+	else if (*value == '\t')
+		strcpy(escape, "\\t");
+	else if (*value == '\r')
+		strcpy(escape, "\\r");
+	else
+		sprintf(escape, "\\x%02x", bytes[0]);
+	return true;
 }
 
 /*
@@ -350,6 +373,8 @@ finish_stdout(void)
 		return;
 	if (errno == EPIPE)
 		exit(STATUS_FAILED);
+	if (interrupted())
+		die(STATUS_FAILED, "canceled: the result is not complete");
 	die(STATUS_FAILED, "could not write to standard output: %s",
 		strerror(errno));
 }

@@ -96,6 +96,7 @@ run_retain(Session *session)
 	execute(session, "SELECT @extschema@.metaxy_retain($1, $2, $3)",
 			&parameters);
 	session->changing = false;
+	session->after_cancel = "the change was made";
 	parameters.count = 1;
 	print_query(session,
 				"SELECT f.feature, r.purge_after, r.history_after"

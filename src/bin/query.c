@@ -66,10 +66,35 @@ interrupts_start(void)
 	sigaction(SIGTERM, &action, NULL);
 }
 
+/*
+ * Back to what they do by default: the end of the program.
+ */
+void
+interrupts_stop(void)
+{
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+}
+
 bool
 interrupted(void)
 {
 	return signalled != 0;
+}
+
+/*
+ * Waits until a terminal has a line; false if an interrupt comes before.  Merely
+ * to read would miss one that comes just before the read.
+ */
+bool
+wait_for_line(int fd)
+{
+	struct pollfd wait = {fd, POLLIN, 0};
+
+	while (!interrupted())
+		if (poll(&wait, 1, TICK) > 0)
+			return true;
+	return false;
 }
 
 /*
@@ -127,7 +152,7 @@ execute(Session *session, const char *sql, const Parameters *parameters)
 
 /*
  * The same as a query for the output in this format: JSON is made by the
- * server, as the last column.
+ * server, as the last column.  "q.*" is the row even where a column is named q.
  */
 PGresult *
 query_rows(Session *session, const char *sql, const Parameters *parameters)
@@ -137,7 +162,7 @@ query_rows(Session *session, const char *sql, const Parameters *parameters)
 
 	if (session->format != FORMAT_JSON)
 		return query(session, sql, parameters);
-	text = print("SELECT q.*, pg_catalog.to_json(q) FROM (%s) AS q", sql);
+	text = print("SELECT q.*, pg_catalog.to_json(q.*) FROM (%s) AS q", sql);
 	result = query(session, text, parameters);
 	free(text);
 	return result;
@@ -266,8 +291,15 @@ receive(Session *session)
 		result = PQgetResult(session->conn);
 		if (result == NULL)
 			break;
-		PQclear(last);
-		last = result;
+
+		/* what the server said last, not that it is gone thereafter */
+		if (PQresultErrorField(last, PG_DIAG_SQLSTATE) != NULL)
+			PQclear(result);
+		else
+		{
+			PQclear(last);
+			last = result;
+		}
 	}
 	progress_clear();
 	return last;

@@ -17,9 +17,11 @@ void
 run_status(Session *session)
 {
 	const Arguments *arguments = session->arguments;
-	Words		features = arguments->operands;
+	Words		features = {0};
 	Parameters	parameters = {0};
 
+	for (int i = 0; i < arguments->operands.count; i++)
+		add_word(&features, arguments->operands.words[i]);
 	for (int i = 0; i < arguments->given[OPT_FEATURE].count; i++)
 		add_word(&features, arguments->given[OPT_FEATURE].words[i]);
 	add_parameter(&parameters,

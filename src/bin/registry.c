@@ -182,7 +182,6 @@ run_describe(Session *session)
 	PGresult   *result;
 
 	add_parameter(&parameters, session->arguments->operands.words[0]);
-	find_relation(session, parameters.values[0]);
 	result = query_rows(session,
 						"SELECT " FEATURE_COLUMNS ","
 						" (SELECT pg_catalog.jsonb_agg(d ORDER BY d.upstream)"
@@ -206,6 +205,8 @@ run_describe(Session *session)
 						" ON r.feature OPERATOR(pg_catalog.=) f.feature"
 						" WHERE f.feature OPERATOR(pg_catalog.=) $1",
 						&parameters);
+	if (PQntuples(result) == 0)
+		die_unknown_feature(session, parameters.values[0]);
 	print_record(session, result);
 	PQclear(result);
 }

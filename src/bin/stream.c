@@ -22,7 +22,7 @@ print_cursor(Session *session, const char *sql, const Parameters *parameters)
 {
 	char	   *text = print(session->format == FORMAT_JSON ?
 							 "DECLARE metaxy_rows NO SCROLL CURSOR FOR"
-							 " SELECT pg_catalog.to_json(q) FROM (%s) AS q" :
+							 " SELECT pg_catalog.to_json(q.*) FROM (%s) AS q" :
 							 "DECLARE metaxy_rows NO SCROLL CURSOR FOR %s", sql);
 	PGresult   *result;
 	Output		output;
