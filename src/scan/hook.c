@@ -11,6 +11,7 @@
 
 #include "nodes/makefuncs.h"
 #include "nodes/supportnodes.h"
+#include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 
 #include "scan/scan.h"
@@ -61,6 +62,7 @@ static void
 add_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer,
 		  RelOptInfo *inner, JoinType jointype, JoinPathExtraData *extra)
 {
+	RelOptInfo *table;
 	MxShape    *shape;
 
 	if (next_hook != NULL)
@@ -69,8 +71,16 @@ add_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer,
 	if (!mx_enable_latest_scan || jointype != JOIN_ANTI ||
 		joinrel->lateral_relids != NULL)
 		return;
-	shape = mx_shape_recognise(root, outer, inner, extra->restrictlist);
+	/* other tables may have been joined to it before */
+	if (bms_membership(extra->sjinfo->min_lefthand) != BMS_SINGLETON)
+		return;
+	table = find_base_rel(root,
+						  bms_singleton_member(extra->sjinfo->min_lefthand));
+	shape = mx_shape_recognise(root, table, inner, extra->restrictlist);
 	if (shape == NULL)
+		return;
+	mx_scan_set_size(root, joinrel, outer, shape);
+	if (outer != table)
 		return;
 	if (IS_PARTITIONED_REL(outer))
 		mx_scan_add_append(root, joinrel, shape);

@@ -178,6 +178,10 @@ extern bool mx_shape_find_index(PlannerInfo *root, MxShape *shape);
 extern MxShape *mx_shape_of_partition(PlannerInfo *root, const MxShape *shape,
 									  RelOptInfo *partition);
 
+/* in size.c */
+extern void mx_scan_set_size(PlannerInfo *root, RelOptInfo *joinrel,
+							 const RelOptInfo *outer, const MxShape *shape);
+
 /* in equality.c */
 extern bool mx_equality_of_sides(RestrictInfo *rinfo, Index outer,
 								 Index inner, MxEquality *equality);
