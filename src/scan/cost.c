@@ -78,7 +78,11 @@ mx_scan_cost(PlannerInfo *root, MxScanPath *path, const MxShape *shape,
 	result->startup_cost = index_startup + filter.startup +
 		result->pathtarget->cost.startup;
 	if (path->plan.order == MX_HEAP_ORDER)
+	{
+		/* the walk comes first; the sort is one of integers */
 		result->startup_cost += index_total - index_startup;
+		run += fetches * cpu_operator_cost * 0.25 * log2(Max(fetches, 2.0));
+	}
 	result->total_cost = index_total + filter.startup + run +
 		result->pathtarget->cost.startup +
 		result->pathtarget->cost.per_tuple * result->rows;

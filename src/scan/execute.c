@@ -74,6 +74,8 @@ begin(CustomScanState *node, EState *estate, int eflags)
 		ExecAssignScanProjectionInfoWithVarno(&node->ss, relid);
 		node->ss.ps.qual = ExecInitQual(plan->scan.plan.qual, &node->ss.ps);
 	}
+	else
+		ExecStoreAllNullTuple(node->ss.ss_ScanTupleSlot);
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 

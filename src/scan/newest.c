@@ -140,7 +140,8 @@ give(MxScanState *state)
 }
 
 /*
- * A row of which only the columns of the index are there.
+ * A row of which only the columns of the index are there; the others have been
+ * null from the start, and nobody asks for them.
  */
 TupleTableSlot *
 mx_entry_row(MxScanState *state, IndexTuple entry)
@@ -149,8 +150,6 @@ mx_entry_row(MxScanState *state, IndexTuple entry)
 	TupleDesc	desc = RelationGetDescr(state->index);
 
 	ExecClearTuple(slot);
-	memset(slot->tts_isnull, true,
-		   sizeof(bool) * slot->tts_tupleDescriptor->natts);
 	for (int key = 0; key < state->plan.nkeys; key++)
 	{
 		AttrNumber	attnum = state->index->rd_index->indkey.values[key];

@@ -367,7 +367,6 @@ make_filters(const MxShape *shape, Conditions *conditions)
 		conditions->filters = lcons(lfirst_node(IndexClause, lc)->rinfo,
 									conditions->filters);
 	conditions->index_clauses = NIL;
-	conditions->pinned = NULL;
 	return true;
 }
 
