@@ -3,11 +3,12 @@
  * size.c
  *		How many rows the anti-join leaves.
  *
- * The planner expects next to nothing to be left of an anti-join of a table
- * with itself: each row has a partner of the same key, and how often none of
- * them is later it cannot know.  Whatever joins the view would then be planned
- * for a single row, such as to read the table once for each row of another.
- * One row a sample is left, of those that the other conditions let through.
+ * Each row has a partner of the same key; how often none of them is later the
+ * planner cannot know.  Its guess for a comparison leaves two thirds of all
+ * rows, and one single row of a table without statistics: whatever joins the
+ * view would then be planned for that, such as to read the table once for each
+ * row of another one.  But what is left is one row a sample, of those that the
+ * other conditions let through.
  *
  * src/scan/size.c
  *
@@ -28,7 +29,7 @@
 static double count_latest(PlannerInfo *root, const MxShape *shape);
 static bool has_statistics(PlannerInfo *root, const MxShape *shape);
 static bool is_usual(const MxShape *shape, RestrictInfo *rinfo);
-static bool is_of_sample(const MxShape *shape, RestrictInfo *rinfo);
+static bool is_scope(const MxShape *shape, RestrictInfo *rinfo);
 static List *sample_columns(PlannerInfo *root, const MxShape *shape);
 static void scale_paths(List *paths, double factor);
 
@@ -44,16 +45,14 @@ mx_scan_set_size(PlannerInfo *root, RelOptInfo *joinrel,
 	double		rows = clamp_row_est(outer->rows * left);
 	double		factor = rows / Max(joinrel->rows, 1.0);
 
-	if (factor <= 1.0)
-		return;
 	scale_paths(joinrel->pathlist, factor);
 	scale_paths(joinrel->partial_pathlist, factor);
 	joinrel->rows = rows;
 }
 
 /*
- * Latest rows that the conditions on the table let through.  Those on the
- * columns of a sample choose samples, all others one row of each.
+ * Latest rows that the conditions on the table let through: of the samples in
+ * the scope, as many as of their rows.
  *
  * Of a table without statistics the planner thinks that few rows are of any
  * one version, and fewer are live: nearly all are.
@@ -64,8 +63,9 @@ count_latest(PlannerInfo *root, const MxShape *shape)
 	RelOptInfo *rel = shape->rel;
 	double		estimated = rel->rows;
 	bool		known = has_statistics(root, shape);
-	List	   *on_sample = NIL;
-	List	   *on_row = NIL;
+	List	   *on_scope = NIL;
+	List	   *others = NIL;
+	List	   *columns;
 	double		versions;
 	double		samples;
 	ListCell   *lc;
@@ -76,21 +76,22 @@ count_latest(PlannerInfo *root, const MxShape *shape)
 
 		if (!known && is_usual(shape, rinfo))
 			continue;
-		if (is_of_sample(shape, rinfo))
-			on_sample = lappend(on_sample, rinfo);
+		if (is_scope(shape, rinfo))
+			on_scope = lappend(on_scope, rinfo);
 		else
-			on_row = lappend(on_row, rinfo);
+			others = lappend(others, rinfo);
 	}
 	versions = clamp_row_est(rel->tuples *
-							 clauselist_selectivity(root, on_sample, 0,
+							 clauselist_selectivity(root, on_scope, 0,
 													JOIN_INNER, NULL));
 
 	/* the estimate for DISTINCT starts from the table's own size */
 	rel->rows = versions;
-	samples = estimate_num_groups(root, sample_columns(root, shape), versions,
-								  NULL, NULL);
+	columns = sample_columns(root, shape);
+	samples = columns == NIL ? 1.0 :
+		estimate_num_groups(root, columns, versions, NULL, NULL);
 	rel->rows = estimated;
-	return samples * clauselist_selectivity(root, on_row, 0, JOIN_INNER, NULL);
+	return samples * clauselist_selectivity(root, others, 0, JOIN_INNER, NULL);
 }
 
 static bool
@@ -112,14 +113,24 @@ static bool
 is_usual(const MxShape *shape, RestrictInfo *rinfo)
 {
 	NullTest   *test = (NullTest *) rinfo->clause;
-	MxEquality	equality;
 	AttrNumber	attnum;
+
+	if (!IsA(test, NullTest))
+		return is_scope(shape, rinfo);
+	return test->nulltesttype == IS_NULL &&
+		mx_is_column((Node *) test->arg, shape->rel->relid, &attnum) &&
+		attnum == shape->deleted;
+}
+
+/*
+ * Is it demanded of later rows as well, such as to be of a version?
+ */
+static bool
+is_scope(const MxShape *shape, RestrictInfo *rinfo)
+{
+	MxEquality	equality;
 	ListCell   *lc;
 
-	if (IsA(test, NullTest))
-		return test->nulltesttype == IS_NULL &&
-			mx_is_column((Node *) test->arg, shape->rel->relid, &attnum) &&
-			attnum == shape->deleted;
 	if (!mx_equality_with_value(rinfo, shape->rel->relid, &equality))
 		return false;
 	foreach(lc, shape->scope)
@@ -131,29 +142,8 @@ is_usual(const MxShape *shape, RestrictInfo *rinfo)
 }
 
 /*
- * Does a condition hold for all rows of a sample or for none?
+ * The columns that make a sample, but for those that have one value.
  */
-static bool
-is_of_sample(const MxShape *shape, RestrictInfo *rinfo)
-{
-	List	   *vars = pull_var_clause((Node *) rinfo->clause, 0);
-	ListCell   *lc;
-
-	foreach(lc, vars)
-	{
-		Var		   *var = lfirst_node(Var, lc);
-		List	   *all = list_concat_copy(shape->equalities, shape->scope);
-		bool		found = false;
-		ListCell   *lc2;
-
-		foreach(lc2, all)
-			found |= ((MxEquality *) lfirst(lc2))->attnum == var->varattno;
-		if (!found)
-			return false;
-	}
-	return true;
-}
-
 static List *
 sample_columns(PlannerInfo *root, const MxShape *shape)
 {
@@ -167,7 +157,13 @@ sample_columns(PlannerInfo *root, const MxShape *shape)
 		Oid			type;
 		int32		typmod;
 		Oid			collation;
+		bool		pinned = false;
+		ListCell   *lc2;
 
+		foreach(lc2, shape->scope)
+			pinned |= ((MxEquality *) lfirst(lc2))->attnum == attnum;
+		if (pinned)
+			continue;
 		get_atttypetypmodcoll(relid, attnum, &type, &typmod, &collation);
 		columns = lappend(columns, makeVar(shape->rel->relid, attnum, type,
 										   typmod, collation, 0));
