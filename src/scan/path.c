@@ -36,6 +36,8 @@ typedef struct Conditions
 
 static void add_plain(PlannerInfo *root, RelOptInfo *joinrel,
 					  const MxShape *shape, const Conditions *conditions);
+static void add_parallel(PlannerInfo *root, RelOptInfo *joinrel,
+						 const MxShape *shape, const Conditions *conditions);
 static void add_parameterised(PlannerInfo *root, RelOptInfo *joinrel,
 							  RelOptInfo *inner, const MxShape *shape,
 							  JoinPathExtraData *extra, ParamPathInfo *given);
@@ -72,6 +74,7 @@ mx_scan_add_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
 	if (!sort_conditions(shape, shape->rel->baserestrictinfo, &conditions))
 		return;
 	add_plain(root, joinrel, shape, &conditions);
+	add_parallel(root, joinrel, shape, &conditions);
 	foreach(lc, shape->rel->ppilist)
 		add_parameterised(root, joinrel, inner, shape, extra, lfirst(lc));
 
@@ -92,6 +95,52 @@ add_plain(PlannerInfo *root, RelOptInfo *joinrel, const MxShape *shape,
 			continue;
 		mx_scan_cost(root, path, shape, 1.0);
 		add_path(joinrel, (Path *) path);
+	}
+}
+
+/*
+ * Paths of which each process does a part: ranges of the first key that has
+ * several values.  The keys before it must be pinned in the index.
+ */
+static void
+add_parallel(PlannerInfo *root, RelOptInfo *joinrel, const MxShape *shape,
+			 const Conditions *conditions)
+{
+	int			workers;
+	double		divisor;
+	List	   *bounds;
+	int			key = 0;
+
+	if (!joinrel->consider_parallel)
+		return;
+	workers = compute_parallel_worker(shape->rel, shape->rel->pages,
+									  shape->index->pages,
+									  max_parallel_workers_per_gather);
+	while (key < shape->nkeys && bms_is_member(key, conditions->pinned))
+		key++;
+	if (workers <= 0 || key == shape->nkeys ||
+		(bounds = mx_range_bounds(root, shape, key)) == NIL)
+		return;
+
+	divisor = mx_parallel_divisor(workers);
+	for (MxScanOrder order = MX_NEWEST_FIRST; order <= MX_HEAP_ORDER; order++)
+	{
+		MxScanPath *path = order == MX_OLDEST_FIRST ? NULL :
+		make_path(root, joinrel, joinrel->reltarget, shape, conditions, NULL,
+				  order);
+
+		if (path == NULL)
+			continue;
+		path->bounds = bounds;
+		path->plan.range_key = key;
+		path->path.path.pathkeys = NIL;
+		path->path.path.parallel_aware = true;
+		path->path.path.parallel_workers = workers;
+		mx_scan_cost(root, path, shape, 1.0);
+		path->path.path.rows = clamp_row_est(path->path.path.rows / divisor);
+		path->path.path.startup_cost /= divisor;
+		path->path.path.total_cost /= divisor;
+		add_partial_path(joinrel, (Path *) path);
 	}
 }
 
@@ -358,14 +407,17 @@ index_has_all(const MxShape *shape, PathTarget *target,
 static bool
 make_filters(const MxShape *shape, Conditions *conditions)
 {
+	List	   *filters = NIL;
 	ListCell   *lc;
 
 	if (conditions->index_clauses == NIL ||
 		bms_num_members(conditions->pinned) == shape->nkeys)
 		return false;
 	foreach(lc, conditions->index_clauses)
-		conditions->filters = lcons(lfirst_node(IndexClause, lc)->rinfo,
-									conditions->filters);
+		filters = lappend(filters, lfirst_node(IndexClause, lc)->rinfo);
+
+	/* paths have the old list */
+	conditions->filters = list_concat(filters, conditions->filters);
 	conditions->index_clauses = NIL;
 	return true;
 }
