@@ -67,6 +67,15 @@ typedef struct MxShape
 	bool		has_flag;		/* and then "metaxy_deleted_at IS NOT NULL" */
 } MxShape;
 
+/* how the conditions on the rows are met */
+typedef struct MxConditions
+{
+	List	   *index_clauses;
+	List	   *filters;
+	Bitmapset  *pinned;			/* keys that an equality gives one value */
+	MxLatest	kind;			/* to be had from the index's flag */
+} MxConditions;
+
 /* what a scan has to know, as far as it is not expressions */
 typedef struct MxScanPlan
 {
@@ -203,6 +212,11 @@ extern bool mx_equality_with_value(RestrictInfo *rinfo, Index relid,
 								   MxEquality *equality);
 extern bool mx_same_equality(const MxEquality *a, const MxEquality *b);
 extern bool mx_is_column(Node *node, Index relid, AttrNumber *attnum);
+
+/* in conditions.c */
+extern bool mx_sort_conditions(const MxShape *shape, List *clauses,
+							   MxConditions *conditions);
+extern bool mx_make_filters(const MxShape *shape, MxConditions *conditions);
 
 /* in path.c */
 extern void mx_scan_add_paths(PlannerInfo *root, RelOptInfo *joinrel,
