@@ -111,8 +111,9 @@ add_parallel(PlannerInfo *root, RelOptInfo *joinrel, const MxShape *shape,
 		path->path.path.parallel_workers = workers;
 		mx_scan_cost(root, path, shape, 1.0);
 		path->path.path.rows = clamp_row_est(path->path.path.rows / divisor);
-		path->path.path.startup_cost /= divisor;
-		path->path.path.total_cost /= divisor;
+		path->path.path.total_cost -= path->cpu_cost * (1 - 1 / divisor);
+		path->path.path.startup_cost = Min(path->path.path.startup_cost,
+										   path->path.path.total_cost);
 		add_partial_path(joinrel, (Path *) path);
 	}
 }

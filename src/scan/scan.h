@@ -237,6 +237,7 @@ typedef struct MxScanPath
 	Index		relid;
 	AttrNumber	deleted;
 	List	   *bounds;			/* of Const, in parallel */
+	Cost		cpu_cost;		/* what processes can share */
 	List	   *index_clauses;	/* of IndexClause */
 	Bitmapset  *pinned;			/* keys that these give one value */
 	List	   *filters;		/* of RestrictInfo, on the latest row */
