@@ -73,6 +73,7 @@ mx_scan_cost(PlannerInfo *root, MxScanPath *path, const MxShape *shape,
 
 	cost_qual_eval(&filter, path->filters, root);
 	run = samples * (cpu_tuple_cost + filter.per_tuple);
+	path->cpu_cost = run + entries * cpu_index_tuple_cost;
 	run += heap_cost(root, path, shape, entries, fetches, loop_count);
 
 	result->startup_cost = index_startup + filter.startup +

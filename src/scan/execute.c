@@ -39,6 +39,10 @@ static const CustomExecMethods execute_methods = {
 	.ExecCustomScan = execute,
 	.EndCustomScan = end,
 	.ReScanCustomScan = rescan,
+	.EstimateDSMCustomScan = mx_ranges_estimate,
+	.InitializeDSMCustomScan = mx_ranges_initialize,
+	.ReInitializeDSMCustomScan = mx_ranges_reinitialize,
+	.InitializeWorkerCustomScan = mx_ranges_worker,
 	.ExplainCustomScan = mx_scan_explain
 };
 
@@ -82,6 +86,10 @@ begin(CustomScanState *node, EState *estate, int eflags)
 	state->index = index_open(state->plan.index,
 							  exec_rt_fetch(relid, estate)->rellockmode);
 	make_keys(state, linitial(plan->custom_exprs));
+	if (plan->scan.plan.parallel_aware)
+		state->ranges = mx_ranges_new(state->index, state->plan.range_key,
+									  lthird(plan->custom_private),
+									  state->nkeys);
 	mx_walk_begin(&state->walk, node->ss.ss_currentRelation, state->index,
 				  &state->plan, state->deleted, estate->es_snapshot,
 				  &state->counts);
@@ -131,7 +139,9 @@ next_row(ScanState *node)
 	switch (state->plan.order)
 	{
 		case MX_NEWEST_FIRST:
-			slot = mx_newest_first(state);
+			do
+				slot = mx_newest_first(state);
+			while (slot == NULL && mx_next_range(state));
 			break;
 		case MX_OLDEST_FIRST:
 			slot = mx_oldest_first(state);
@@ -161,7 +171,14 @@ start(MxScanState *state)
 		ExecIndexEvalRuntimeKeys(state->runtime_context, state->runtime_keys,
 								 state->nruntime_keys);
 	}
-	mx_walk_start(&state->walk, state->keys, state->nkeys);
+	if (state->ranges != NULL)
+	{
+		mx_ranges_reset(state->ranges);
+		if (!mx_next_range(state))
+			mx_walk_stop(&state->walk);
+	}
+	else
+		mx_walk_start(&state->walk, state->keys, state->nkeys);
 	if (state->sorter != NULL)
 		mx_sorter_reset(state->sorter);
 	if (state->group != NULL)

@@ -3,58 +3,33 @@
  * path.c
  *		Paths of the latest scan, for a join that has its shape.
  *
- * Conditions on a sample's columns by an operator of the index hold for all
- * its rows or for none: they go into the index.  All others are for the
- * latest row alone, once it has been chosen.
- *
  * src/scan/path.c
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/stratnum.h"
 #include "access/sysattr.h"
 #include "catalog/pg_type.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
-#include "optimizer/restrictinfo.h"
-#include "utils/lsyscache.h"
 
 #include "scan/scan.h"
 
-/* how the conditions on the rows are met */
-typedef struct Conditions
-{
-	List	   *index_clauses;
-	List	   *filters;
-	Bitmapset  *pinned;			/* keys that an equality gives one value */
-	MxLatest	kind;			/* to be had from the index's flag */
-} Conditions;
-
 static void add_plain(PlannerInfo *root, RelOptInfo *joinrel,
-					  const MxShape *shape, const Conditions *conditions);
+					  const MxShape *shape, const MxConditions *conditions);
+static void add_parallel(PlannerInfo *root, RelOptInfo *joinrel,
+						 const MxShape *shape, const MxConditions *conditions);
 static void add_parameterised(PlannerInfo *root, RelOptInfo *joinrel,
 							  RelOptInfo *inner, const MxShape *shape,
 							  JoinPathExtraData *extra, ParamPathInfo *given);
-static bool sort_conditions(const MxShape *shape, List *clauses,
-							Conditions *conditions);
-static void add_index_clause(Conditions *conditions, IndexClause *clause);
-static bool is_kind(const MxShape *shape, Node *clause, MxLatest *kind);
-static IndexClause *match_index(const MxShape *shape, RestrictInfo *rinfo,
-								bool *pins);
-static RestrictInfo *index_operator(const MxShape *shape, RestrictInfo *rinfo,
-									MxEquality *equality);
-static bool index_array(const MxShape *shape, RestrictInfo *rinfo,
-						MxEquality *equality);
 static bool index_has_all(const MxShape *shape, PathTarget *target,
-						  const Conditions *conditions);
-static bool make_filters(const MxShape *shape, Conditions *conditions);
+						  const MxConditions *conditions);
 static MxScanPath *make_path(PlannerInfo *root, RelOptInfo *parent,
 							 PathTarget *target, const MxShape *shape,
-							 const Conditions *conditions,
+							 const MxConditions *conditions,
 							 ParamPathInfo *param_info, MxScanOrder order);
 static double loop_count(PlannerInfo *root, Relids required_outer);
 
@@ -66,22 +41,23 @@ void
 mx_scan_add_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
 				  const MxShape *shape, JoinPathExtraData *extra)
 {
-	Conditions	conditions;
+	MxConditions conditions;
 	ListCell   *lc;
 
-	if (!sort_conditions(shape, shape->rel->baserestrictinfo, &conditions))
+	if (!mx_sort_conditions(shape, shape->rel->baserestrictinfo, &conditions))
 		return;
 	add_plain(root, joinrel, shape, &conditions);
+	add_parallel(root, joinrel, shape, &conditions);
 	foreach(lc, shape->rel->ppilist)
 		add_parameterised(root, joinrel, inner, shape, extra, lfirst(lc));
 
-	if (make_filters(shape, &conditions))
+	if (mx_make_filters(shape, &conditions))
 		add_plain(root, joinrel, shape, &conditions);
 }
 
 static void
 add_plain(PlannerInfo *root, RelOptInfo *joinrel, const MxShape *shape,
-		  const Conditions *conditions)
+		  const MxConditions *conditions)
 {
 	for (MxScanOrder order = MX_NEWEST_FIRST; order <= MX_HEAP_ORDER; order++)
 	{
@@ -96,6 +72,56 @@ add_plain(PlannerInfo *root, RelOptInfo *joinrel, const MxShape *shape,
 }
 
 /*
+ * Paths of which each process does a part: ranges of the first key that has
+ * several values.  The keys before it must be pinned in the index.
+ */
+static void
+add_parallel(PlannerInfo *root, RelOptInfo *joinrel, const MxShape *shape,
+			 const MxConditions *conditions)
+{
+	int			workers;
+	double		divisor;
+	List	   *bounds;
+	int			key = 0;
+
+	if (!joinrel->consider_parallel)
+		return;
+	workers = compute_parallel_worker(shape->rel, shape->rel->pages,
+									  shape->index->pages,
+									  max_parallel_workers_per_gather);
+	while (key < shape->nkeys && bms_is_member(key, conditions->pinned))
+		key++;
+	if (workers <= 0 || key == shape->nkeys ||
+		(bounds = mx_range_bounds(root, shape, key)) == NIL)
+		return;
+
+	divisor = mx_parallel_divisor(workers);
+	for (MxScanOrder order = MX_NEWEST_FIRST; order <= MX_HEAP_ORDER; order++)
+	{
+		MxScanPath *path = order == MX_OLDEST_FIRST ? NULL :
+		make_path(root, joinrel, joinrel->reltarget, shape, conditions, NULL,
+				  order);
+
+		if (path == NULL)
+			continue;
+		path->bounds = bounds;
+		path->plan.range_key = key;
+		path->path.path.pathkeys = NIL;
+		path->path.path.parallel_aware = true;
+		path->path.path.parallel_workers = workers;
+		mx_scan_cost(root, path, shape, 1.0);
+		path->path.path.rows = clamp_row_est(path->path.path.rows / divisor);
+		path->path.path.total_cost -= path->cpu_cost * (1 - 1 / divisor);
+		/* each entry is compared with the bounds of its range */
+		path->path.path.total_cost += 2 * cpu_operator_cost *
+			shape->rel->tuples / divisor;
+		path->path.path.startup_cost = Min(path->path.path.startup_cost,
+										   path->path.path.total_cost);
+		add_partial_path(joinrel, (Path *) path);
+	}
+}
+
+/*
  * The cheapest path for a partition, which gives "target"; NULL if there is
  * none.
  */
@@ -103,10 +129,10 @@ Path *
 mx_scan_partition_path(PlannerInfo *root, const MxShape *shape,
 					   PathTarget *target, double rows)
 {
-	Conditions	conditions;
+	MxConditions conditions;
 	MxScanPath *best = NULL;
 
-	if (!sort_conditions(shape, shape->rel->baserestrictinfo, &conditions))
+	if (!mx_sort_conditions(shape, shape->rel->baserestrictinfo, &conditions))
 		return NULL;
 	do
 	{
@@ -123,7 +149,7 @@ mx_scan_partition_path(PlannerInfo *root, const MxShape *shape,
 				path->path.path.total_cost < best->path.path.total_cost)
 				best = path;
 		}
-	} while (make_filters(shape, &conditions));
+	} while (mx_make_filters(shape, &conditions));
 	return (Path *) best;
 }
 
@@ -137,7 +163,7 @@ add_parameterised(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
 				  const MxShape *shape, JoinPathExtraData *extra,
 				  ParamPathInfo *given)
 {
-	Conditions	conditions;
+	MxConditions conditions;
 	List	   *clauses = list_copy(extra->restrictlist);
 	Path	   *outer;
 	ParamPathInfo *param_info;
@@ -146,9 +172,9 @@ add_parameterised(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
 	ListCell   *lc;
 
 	if (bms_overlap(given->ppi_req_outer, inner->relids) ||
-		!sort_conditions(shape,
-						 list_concat_copy(shape->rel->baserestrictinfo,
-										  given->ppi_clauses), &conditions))
+		!mx_sort_conditions(shape,
+							list_concat_copy(shape->rel->baserestrictinfo,
+											 given->ppi_clauses), &conditions))
 		return;
 	foreach(lc, conditions.index_clauses)
 		useful |= list_member_ptr(given->ppi_clauses,
@@ -179,156 +205,12 @@ add_parameterised(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
 }
 
 /*
- * Sorts conditions by how they are met; returns false if they cannot be.
- */
-static bool
-sort_conditions(const MxShape *shape, List *clauses, Conditions *conditions)
-{
-	ListCell   *lc;
-
-	memset(conditions, 0, sizeof(Conditions));
-	conditions->kind = MX_LATEST;
-	foreach(lc, clauses)
-	{
-		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
-		IndexClause *index_clause;
-		MxLatest	kind;
-		bool		pins;
-
-		if (rinfo->pseudoconstant || rinfo->security_level > 0)
-			return false;
-		index_clause = match_index(shape, rinfo, &pins);
-		if (index_clause != NULL)
-		{
-			add_index_clause(conditions, index_clause);
-			if (pins)
-				conditions->pinned = bms_add_member(conditions->pinned,
-													index_clause->indexcol);
-		}
-		else if (shape->has_flag && conditions->kind == MX_LATEST &&
-				 is_kind(shape, (Node *) rinfo->clause, &kind))
-			conditions->kind = kind;
-		else
-			conditions->filters = lappend(conditions->filters, rinfo);
-	}
-	return true;
-}
-
-/*
- * In the order of the index's columns, which it insists on.
- */
-static void
-add_index_clause(Conditions *conditions, IndexClause *clause)
-{
-	int			at = list_length(conditions->index_clauses);
-
-	while (at > 0 &&
-		   list_nth_node(IndexClause, conditions->index_clauses,
-						 at - 1)->indexcol > clause->indexcol)
-		at--;
-	conditions->index_clauses = list_insert_nth(conditions->index_clauses, at,
-												clause);
-}
-
-/*
- * metaxy_deleted_at IS [NOT] NULL
- */
-static bool
-is_kind(const MxShape *shape, Node *clause, MxLatest *kind)
-{
-	NullTest   *test = (NullTest *) clause;
-	AttrNumber	attnum;
-
-	if (!IsA(test, NullTest) || test->argisrow ||
-		!mx_is_column((Node *) test->arg, shape->rel->relid, &attnum) ||
-		attnum != shape->deleted)
-		return false;
-	*kind = test->nulltesttype == IS_NULL ? MX_ACTIVE : MX_DELETED;
-	return true;
-}
-
-/*
- * What the index can do with a condition; NULL: nothing.  "pins": it gives
- * the key one value.
- */
-static IndexClause *
-match_index(const MxShape *shape, RestrictInfo *rinfo, bool *pins)
-{
-	IndexOptInfo *index = shape->index;
-	MxEquality	equality;
-	RestrictInfo *indexqual = index_operator(shape, rinfo, &equality);
-	bool		array = indexqual == NULL &&
-	index_array(shape, rinfo, &equality);
-
-	if (indexqual == NULL && !array)
-		return NULL;
-	for (int key = 0; key < shape->nkeys; key++)
-	{
-		int			strategy;
-		IndexClause *clause;
-
-		if (index->indexkeys[key] != equality.attnum)
-			continue;
-		strategy = get_op_opfamily_strategy(equality.operator,
-											index->opfamily[key]);
-		if (strategy == 0 || (array && strategy != BTEqualStrategyNumber) ||
-			(OidIsValid(index->indexcollations[key]) &&
-			 equality.collation != index->indexcollations[key]))
-			return NULL;
-		clause = makeNode(IndexClause);
-		clause->rinfo = rinfo;
-		clause->indexquals = list_make1(array ? rinfo : indexqual);
-		clause->indexcol = key;
-		*pins = !array && strategy == BTEqualStrategyNumber;
-		return clause;
-	}
-	return NULL;
-}
-
-/*
- * "column OPERATOR value", turned round if need be.
- */
-static RestrictInfo *
-index_operator(const MxShape *shape, RestrictInfo *rinfo,
-			   MxEquality *equality)
-{
-	OpExpr	   *clause = (OpExpr *) rinfo->clause;
-	AttrNumber	attnum;
-
-	if (!mx_equality_with_value(rinfo, shape->rel->relid, equality))
-		return NULL;
-	if (mx_is_column(linitial(clause->args), shape->rel->relid, &attnum))
-		return rinfo;
-	return commute_restrictinfo(rinfo, equality->operator);
-}
-
-/*
- * column = ANY (array that is the same for all rows)
- */
-static bool
-index_array(const MxShape *shape, RestrictInfo *rinfo, MxEquality *equality)
-{
-	ScalarArrayOpExpr *clause = (ScalarArrayOpExpr *) rinfo->clause;
-
-	if (!IsA(clause, ScalarArrayOpExpr) || !clause->useOr ||
-		!mx_is_column(linitial(clause->args), shape->rel->relid,
-					  &equality->attnum) ||
-		contain_var_clause(lsecond(clause->args)) ||
-		contain_volatile_functions(lsecond(clause->args)))
-		return false;
-	equality->operator = clause->opno;
-	equality->collation = clause->inputcollid;
-	equality->value = NULL;
-	return equality->attnum > 0;
-}
-
-/*
  * Does the index have all columns that are asked for?  Then the heap is only
  * for visibility.  A name is kept there as another type.
  */
 static bool
 index_has_all(const MxShape *shape, PathTarget *target,
-			  const Conditions *conditions)
+			  const MxConditions *conditions)
 {
 	Index		relid = shape->rel->relid;
 	Bitmapset  *wanted = NULL;
@@ -350,33 +232,12 @@ index_has_all(const MxShape *shape, PathTarget *target,
 }
 
 /*
- * Takes the conditions out of the index; returns false if they have to stay.
- *
- * Where nearly all entries meet them, as with the current version, it takes
- * less to ask once a sample than once an entry.
- */
-static bool
-make_filters(const MxShape *shape, Conditions *conditions)
-{
-	ListCell   *lc;
-
-	if (conditions->index_clauses == NIL ||
-		bms_num_members(conditions->pinned) == shape->nkeys)
-		return false;
-	foreach(lc, conditions->index_clauses)
-		conditions->filters = lcons(lfirst_node(IndexClause, lc)->rinfo,
-									conditions->filters);
-	conditions->index_clauses = NIL;
-	return true;
-}
-
-/*
  * A path without its costs; NULL if it would be of no use.  Only that of a
  * join has an order: partitions are appended to each other.
  */
 static MxScanPath *
 make_path(PlannerInfo *root, RelOptInfo *parent, PathTarget *target,
-		  const MxShape *shape, const Conditions *conditions,
+		  const MxShape *shape, const MxConditions *conditions,
 		  ParamPathInfo *param_info, MxScanOrder order)
 {
 	bool		descending = shape->index->reverse_sort[shape->nkeys];

@@ -90,7 +90,8 @@ encode(const MxScanPath *path)
 	numbers = lappend_int(numbers, plan->kind);
 	numbers = lappend_int(numbers, plan->single);
 	numbers = lappend_int(numbers, path->deleted);
-	return list_make2(list_make1_oid(plan->index), numbers);
+	numbers = lappend_int(numbers, plan->range_key);
+	return list_make3(list_make1_oid(plan->index), numbers, path->bounds);
 }
 
 /*
@@ -110,5 +111,6 @@ mx_scan_plan(CustomScan *scan, AttrNumber *deleted)
 	plan.kind = list_nth_int(numbers, 4);
 	plan.single = list_nth_int(numbers, 5);
 	*deleted = list_nth_int(numbers, 6);
+	plan.range_key = list_nth_int(numbers, 7);
 	return plan;
 }

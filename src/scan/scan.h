@@ -18,10 +18,13 @@
 
 #include "access/genam.h"
 #include "access/itup.h"
+#include "access/parallel.h"
+#include "access/skey.h"
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
 #include "nodes/extensible.h"
 #include "nodes/pathnodes.h"
+#include "port/atomics.h"
 #include "utils/snapshot.h"
 
 #include "read/read.h"
@@ -64,6 +67,15 @@ typedef struct MxShape
 	bool		has_flag;		/* and then "metaxy_deleted_at IS NOT NULL" */
 } MxShape;
 
+/* how the conditions on the rows are met */
+typedef struct MxConditions
+{
+	List	   *index_clauses;
+	List	   *filters;
+	Bitmapset  *pinned;			/* keys that an equality gives one value */
+	MxLatest	kind;			/* to be had from the index's flag */
+} MxConditions;
+
 /* what a scan has to know, as far as it is not expressions */
 typedef struct MxScanPlan
 {
@@ -74,6 +86,7 @@ typedef struct MxScanPlan
 	bool		index_only;		/* the heap is asked for visibility alone */
 	MxLatest	kind;			/* which are wanted, by that */
 	bool		single;			/* the conditions pin all keys */
+	int			range_key;		/* in parallel: which key has ranges */
 } MxScanPlan;
 
 /* counters for EXPLAIN ANALYZE */
@@ -149,6 +162,19 @@ typedef struct MxWalk
 	IndexTuple	best_entry;		/* where only the index is read */
 } MxWalk;
 
+/* in parallel: ranges of a key, of which each process takes the next one */
+typedef struct MxRanges
+{
+	int			key;
+	int			nbounds;		/* one less than the ranges */
+	Datum	   *bounds;
+	ScanKeyData from;			/* key >= */
+	ScanKeyData below;			/* key < */
+	ScanKey		keys;			/* those of the scan and these */
+	pg_atomic_uint32 own;		/* next range, where nobody shares */
+	pg_atomic_uint32 *next;
+} MxRanges;
+
 typedef struct MxScanState
 {
 	CustomScanState css;
@@ -162,6 +188,7 @@ typedef struct MxScanState
 	int			nruntime_keys;
 	ExprContext *runtime_context;
 	bool		started;
+	MxRanges   *ranges;			/* NULL: the whole at once */
 	MxWalk		walk;
 	struct MxGroup *group;		/* oldest first */
 	struct MxSorter *sorter;	/* in heap order */
@@ -190,6 +217,11 @@ extern bool mx_equality_with_value(RestrictInfo *rinfo, Index relid,
 extern bool mx_same_equality(const MxEquality *a, const MxEquality *b);
 extern bool mx_is_column(Node *node, Index relid, AttrNumber *attnum);
 
+/* in conditions.c */
+extern bool mx_sort_conditions(const MxShape *shape, List *clauses,
+							   MxConditions *conditions);
+extern bool mx_make_filters(const MxShape *shape, MxConditions *conditions);
+
 /* in path.c */
 extern void mx_scan_add_paths(PlannerInfo *root, RelOptInfo *joinrel,
 							  RelOptInfo *inner, const MxShape *shape,
@@ -208,10 +240,16 @@ typedef struct MxScanPath
 	MxScanPlan	plan;
 	Index		relid;
 	AttrNumber	deleted;
+	List	   *bounds;			/* of Const, in parallel */
+	Cost		cpu_cost;		/* what processes can share */
 	List	   *index_clauses;	/* of IndexClause */
 	Bitmapset  *pinned;			/* keys that these give one value */
 	List	   *filters;		/* of RestrictInfo, on the latest row */
 } MxScanPath;
+
+/* in parallel.c */
+extern List *mx_range_bounds(PlannerInfo *root, const MxShape *shape, int key);
+extern double mx_parallel_divisor(int workers);
 
 /* in cost.c */
 extern void mx_scan_cost(PlannerInfo *root, MxScanPath *path,
@@ -224,6 +262,19 @@ extern MxScanPlan mx_scan_plan(CustomScan *scan, AttrNumber *deleted);
 /* in execute.c */
 extern const CustomScanMethods mx_scan_methods;
 
+/* in ranges.c */
+extern MxRanges *mx_ranges_new(Relation index, int key, List *bounds,
+							   int nkeys);
+extern void mx_ranges_reset(MxRanges *ranges);
+extern bool mx_next_range(MxScanState *state);
+extern Size mx_ranges_estimate(CustomScanState *node, ParallelContext *pcxt);
+extern void mx_ranges_initialize(CustomScanState *node, ParallelContext *pcxt,
+								 void *coordinate);
+extern void mx_ranges_reinitialize(CustomScanState *node,
+								   ParallelContext *pcxt, void *coordinate);
+extern void mx_ranges_worker(CustomScanState *node, shm_toc *toc,
+							 void *coordinate);
+
 /* in explain.c */
 extern void mx_scan_explain(CustomScanState *node, List *ancestors,
 							struct ExplainState *es);
@@ -233,6 +284,7 @@ extern void mx_walk_begin(MxWalk *walk, Relation heap, Relation index,
 						  const MxScanPlan *plan, AttrNumber deleted,
 						  Snapshot snapshot, MxScanCounts *counts);
 extern void mx_walk_start(MxWalk *walk, ScanKey keys, int nkeys);
+extern void mx_walk_stop(MxWalk *walk);
 extern void mx_walk_end(MxWalk *walk);
 extern bool mx_walk_next(MxWalk *walk);
 extern void mx_walk_again(MxWalk *walk);

@@ -135,7 +135,8 @@ fill(MxScanState *state, struct MxSorter *sorter)
 		sorter->nchains = 0;
 		state->counts.batches++;
 		while (!sorter->walked && !full(sorter))
-			sorter->walked = !add_sample(state, sorter);
+			sorter->walked = !add_sample(state, sorter) &&
+				!mx_next_range(state);
 		state->counts.memory = Max(state->counts.memory, sizeof(Place) *
 								   ((Size) sorter->nplaces + sorter->nchains));
 	}

@@ -145,9 +145,18 @@ mx_walk_start(MxWalk *walk, ScanKey keys, int nkeys)
 			walk->first_bound++;
 	}
 	walk->can_jump = may_jump(walk);
-
-	walk->again = false;
+	mx_walk_stop(walk);
 	walk->ended = false;
+}
+
+/*
+ * There is nothing to walk over.
+ */
+void
+mx_walk_stop(MxWalk *walk)
+{
+	walk->again = false;
+	walk->ended = true;
 	walk->decided = false;
 	walk->have_key = false;
 	walk->have_best = false;

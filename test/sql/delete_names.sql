@@ -357,7 +357,9 @@ BEGIN
 		WHEN 'sequence' THEN format('CREATE SEQUENCE %s', identity)
 		WHEN 'event trigger' THEN format('CREATE EVENT TRIGGER %s ON sql_drop
 			EXECUTE FUNCTION public.planted()', identity)
-		ELSE format('CREATE FUNCTION %s RETURNS integer LANGUAGE sql AS ''SELECT 1''', identity) END;
+		ELSE format(CASE WHEN identity LIKE '%internal)'
+			THEN 'CREATE FUNCTION %s RETURNS internal LANGUAGE internal AS ''textlike_support'''
+			ELSE 'CREATE FUNCTION %s RETURNS integer LANGUAGE sql AS ''SELECT 1''' END, identity) END;
 	BEGIN
 		CREATE EXTENSION metaxy SCHEMA "My Schema";
 		RETURN 'taken over';

@@ -99,6 +99,14 @@ SELECT a, b, note FROM many_active ORDER BY a DESC, b DESC;
 SELECT plan('SELECT * FROM many_active ORDER BY a, b', true);
 SELECT a, b, note FROM many_active ORDER BY a, b;
 SELECT a, b, note FROM many_active WHERE a = 1 ORDER BY b DESC;
+-- the newest are seen by nobody
+BEGIN;
+INSERT INTO many
+SELECT 0, 'b0', 5000 + k, '2024-01-01', timestamptz '2024-02-01' + k * interval '1 minute' FROM generate_series(1, 3000) AS k;
+ROLLBACK;
+SELECT plan('SELECT * FROM many_active WHERE a = 0 ORDER BY a, b');
+SELECT a, b, note FROM many_active WHERE a = 0 ORDER BY a, b;
+SELECT a, b, note FROM many_active WHERE a = 0 ORDER BY a DESC, b DESC;
 SELECT a, b, note FROM many_active WHERE b = 'b1' ORDER BY a DESC;
 
 --
@@ -306,8 +314,35 @@ ROLLBACK;
 SELECT g, l.id FROM generate_series(1, 3) AS g, LATERAL (SELECT * FROM t_active WHERE grp = g ORDER BY id DESC LIMIT 2) AS l;
 
 --
--- A worker of a parallel query can run it
+-- In parallel, each process takes one range of ids after the other
 --
+SET max_parallel_workers_per_gather = 2;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET min_parallel_index_scan_size = 0;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET enable_nestloop = off;
+ANALYZE t;
+SELECT plan('SELECT count(*), count(note), sum(grp) FROM t_active');
+SELECT count(*), count(note), sum(grp) FROM t_active;
+SET max_parallel_workers = 0;
+SELECT count(*), count(note), sum(grp) FROM t_active;
+RESET max_parallel_workers;
+SET parallel_leader_participation = off;
+SELECT count(*), count(note), sum(grp) FROM t_active;
+RESET parallel_leader_participation;
+SET max_parallel_workers_per_gather = 0;
+SELECT count(*), count(note), sum(grp) FROM t_active;
+RESET enable_hashjoin;
+RESET enable_mergejoin;
+RESET enable_nestloop;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+RESET min_parallel_index_scan_size;
+-- and a worker can run the whole of it
 SELECT set_config(CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'debug_parallel_query' ELSE 'force_parallel_mode' END, 'on', false);
 SET max_parallel_workers_per_gather = 2;
 SELECT count(*), count(note) FROM t_active;

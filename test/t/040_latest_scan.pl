@@ -27,7 +27,8 @@ my $seconds = $ENV{METAXY_SCAN_SECONDS} // 4;
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
 $node->append_conf('postgresql.conf', <<'CONF');
-max_prepared_transactions = 10
+max_worker_processes = 16
+max_parallel_workers = 16
 autovacuum = off
 fsync = off
 jit = off
@@ -56,7 +57,7 @@ for my $number (1 .. $tables)
 # Each way to run the scan must have had its share.
 my %used = $latest->used;
 for my $way ('newest first', 'oldest first', 'heap order', 'index only',
-	'flag', 'look-up', 'partitions', 'plain')
+	'flag', 'look-up', 'partitions', 'parallel', 'plain')
 {
 	cmp_ok($used{$way} // 0, '>', 0, "used: $way");
 }

@@ -80,6 +80,7 @@ sub statements
 				RETURN concat_ws(',',
 					CASE WHEN plan NOT LIKE '%Metaxy Latest Scan%' THEN 'plain' END,
 					substring(plan FROM 'Order: (\w+ \w+)'),
+					CASE WHEN plan LIKE '%Parallel Custom Scan (Metaxy%' THEN 'parallel' END,
 					CASE WHEN plan LIKE '%Append%Metaxy Latest Scan%' THEN 'partitions' END,
 					CASE WHEN plan LIKE '%Index Only: true%' THEN 'index only' END,
 					CASE WHEN plan LIKE '%Index Filter:%' THEN 'flag' END,
@@ -335,6 +336,8 @@ sub settings
 	return one_of([], [@force], [ @force, 'random_page_cost', 100 ],
 		[ @force, 'random_page_cost', 0.1 ],
 		[ @force, 'random_page_cost', 1000, 'work_mem', '64kB' ],
+		(map { [ @force, 'parallel_setup_cost', 0, 'parallel_tuple_cost', 0, 'min_parallel_table_scan_size', 0,
+				'min_parallel_index_scan_size', 0, 'seq_page_cost', 0, 'random_page_cost', $_ ] } 0, 0.01),
 		[ 'enable_hashjoin', 'off', 'enable_seqscan', 'off', 'enable_material', 'off' ],
 		[ 'enable_hashjoin', 'off', 'enable_nestloop', 'off', 'random_page_cost', 1 ]);
 }
@@ -367,6 +370,8 @@ sub try_table
 	for (1 .. 4)
 	{
 		$self->happen for 1 .. one_of(1, 3, 6);
+		# without statistics the planner takes a large table for a small one
+		$main->run("ANALYZE $self->{table}") if $self->{samples} > 1000;
 		push @differences, $self->compare($main) for 1 .. 6;
 		if ($self->{old_open})
 		{

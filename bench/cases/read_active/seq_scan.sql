@@ -1,0 +1,1 @@
+SELECT count(name) FROM sample;

@@ -1,0 +1,198 @@
+/*-------------------------------------------------------------------------
+ *
+ * conditions.c
+ *		How a latest scan meets the conditions on its rows.
+ *
+ * Those on a sample's columns by an operator of the index hold for all its rows
+ * or for none: they go into the index.  All others are for the latest row
+ * alone, once it has been chosen.
+ *
+ * src/scan/conditions.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/restrictinfo.h"
+#include "utils/lsyscache.h"
+
+#include "scan/scan.h"
+
+static void add_index_clause(MxConditions *conditions, IndexClause *clause);
+static bool is_kind(const MxShape *shape, Node *clause, MxLatest *kind);
+static IndexClause *match_index(const MxShape *shape, RestrictInfo *rinfo,
+								bool *pins);
+static RestrictInfo *index_operator(const MxShape *shape, RestrictInfo *rinfo,
+									MxEquality *equality);
+static bool index_array(const MxShape *shape, RestrictInfo *rinfo,
+						MxEquality *equality);
+
+/*
+ * Sorts conditions by how they are met; returns false if they cannot be.
+ */
+bool
+mx_sort_conditions(const MxShape *shape, List *clauses, MxConditions *conditions)
+{
+	ListCell   *lc;
+
+	memset(conditions, 0, sizeof(MxConditions));
+	conditions->kind = MX_LATEST;
+	foreach(lc, clauses)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+		IndexClause *index_clause;
+		MxLatest	kind;
+		bool		pins;
+
+		if (rinfo->pseudoconstant || rinfo->security_level > 0)
+			return false;
+		index_clause = match_index(shape, rinfo, &pins);
+		if (index_clause != NULL)
+		{
+			add_index_clause(conditions, index_clause);
+			if (pins)
+				conditions->pinned = bms_add_member(conditions->pinned,
+													index_clause->indexcol);
+		}
+		else if (shape->has_flag && conditions->kind == MX_LATEST &&
+				 is_kind(shape, (Node *) rinfo->clause, &kind))
+			conditions->kind = kind;
+		else
+			conditions->filters = lappend(conditions->filters, rinfo);
+	}
+	return true;
+}
+
+/*
+ * In the order of the index's columns, which it insists on.
+ */
+static void
+add_index_clause(MxConditions *conditions, IndexClause *clause)
+{
+	int			at = list_length(conditions->index_clauses);
+
+	while (at > 0 &&
+		   list_nth_node(IndexClause, conditions->index_clauses,
+						 at - 1)->indexcol > clause->indexcol)
+		at--;
+	conditions->index_clauses = list_insert_nth(conditions->index_clauses, at,
+												clause);
+}
+
+/*
+ * metaxy_deleted_at IS [NOT] NULL
+ */
+static bool
+is_kind(const MxShape *shape, Node *clause, MxLatest *kind)
+{
+	NullTest   *test = (NullTest *) clause;
+	AttrNumber	attnum;
+
+	if (!IsA(test, NullTest) || test->argisrow ||
+		!mx_is_column((Node *) test->arg, shape->rel->relid, &attnum) ||
+		attnum != shape->deleted)
+		return false;
+	*kind = test->nulltesttype == IS_NULL ? MX_ACTIVE : MX_DELETED;
+	return true;
+}
+
+/*
+ * What the index can do with a condition; NULL: nothing.  "pins": it gives
+ * the key one value.
+ */
+static IndexClause *
+match_index(const MxShape *shape, RestrictInfo *rinfo, bool *pins)
+{
+	IndexOptInfo *index = shape->index;
+	MxEquality	equality;
+	RestrictInfo *indexqual = index_operator(shape, rinfo, &equality);
+	bool		array = indexqual == NULL &&
+	index_array(shape, rinfo, &equality);
+
+	if (indexqual == NULL && !array)
+		return NULL;
+	for (int key = 0; key < shape->nkeys; key++)
+	{
+		int			strategy;
+		IndexClause *clause;
+
+		if (index->indexkeys[key] != equality.attnum)
+			continue;
+		strategy = get_op_opfamily_strategy(equality.operator,
+											index->opfamily[key]);
+		if (strategy == 0 || (array && strategy != BTEqualStrategyNumber) ||
+			(OidIsValid(index->indexcollations[key]) &&
+			 equality.collation != index->indexcollations[key]))
+			return NULL;
+		clause = makeNode(IndexClause);
+		clause->rinfo = rinfo;
+		clause->indexquals = list_make1(array ? rinfo : indexqual);
+		clause->indexcol = key;
+		*pins = !array && strategy == BTEqualStrategyNumber;
+		return clause;
+	}
+	return NULL;
+}
+
+/*
+ * "column OPERATOR value", turned round if need be.
+ */
+static RestrictInfo *
+index_operator(const MxShape *shape, RestrictInfo *rinfo,
+			   MxEquality *equality)
+{
+	OpExpr	   *clause = (OpExpr *) rinfo->clause;
+	AttrNumber	attnum;
+
+	if (!mx_equality_with_value(rinfo, shape->rel->relid, equality))
+		return NULL;
+	if (mx_is_column(linitial(clause->args), shape->rel->relid, &attnum))
+		return rinfo;
+	return commute_restrictinfo(rinfo, equality->operator);
+}
+
+/*
+ * column = ANY (array that is the same for all rows)
+ */
+static bool
+index_array(const MxShape *shape, RestrictInfo *rinfo, MxEquality *equality)
+{
+	ScalarArrayOpExpr *clause = (ScalarArrayOpExpr *) rinfo->clause;
+
+	if (!IsA(clause, ScalarArrayOpExpr) || !clause->useOr ||
+		!mx_is_column(linitial(clause->args), shape->rel->relid,
+					  &equality->attnum) ||
+		contain_var_clause(lsecond(clause->args)) ||
+		contain_volatile_functions(lsecond(clause->args)))
+		return false;
+	equality->operator = clause->opno;
+	equality->collation = clause->inputcollid;
+	equality->value = NULL;
+	return equality->attnum > 0;
+}
+
+/*
+ * Takes the conditions out of the index; returns false if they have to stay.
+ *
+ * Where nearly all entries meet them, as with the current version, it takes
+ * less to ask once a sample than once an entry.
+ */
+bool
+mx_make_filters(const MxShape *shape, MxConditions *conditions)
+{
+	List	   *filters = NIL;
+	ListCell   *lc;
+
+	if (conditions->index_clauses == NIL ||
+		bms_num_members(conditions->pinned) == shape->nkeys)
+		return false;
+	foreach(lc, conditions->index_clauses)
+		filters = lappend(filters, lfirst_node(IndexClause, lc)->rinfo);
+
+	/* paths have the old list */
+	conditions->filters = list_concat(filters, conditions->filters);
+	conditions->index_clauses = NIL;
+	return true;
+}

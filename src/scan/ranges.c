@@ -1,0 +1,139 @@
+/*-------------------------------------------------------------------------
+ *
+ * ranges.c
+ *		The latest scan in parallel: each process takes the next range of a key.
+ *
+ * All rows of a sample are in one range, so the processes need not know of each
+ * other but for the number of the next one.
+ *
+ * src/scan/ranges.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "scan/scan.h"
+
+static void make_key(ScanKey scankey, Relation index, int key,
+					 StrategyNumber strategy);
+
+/*
+ * Ranges between such bounds, for a scan with that many keys.
+ */
+MxRanges *
+mx_ranges_new(Relation index, int key, List *bounds, int nkeys)
+{
+	MxRanges   *ranges = palloc0(sizeof(MxRanges));
+	ListCell   *lc;
+
+	ranges->key = key;
+	ranges->bounds = palloc(sizeof(Datum) * list_length(bounds));
+	foreach(lc, bounds)
+		ranges->bounds[ranges->nbounds++] = lfirst_node(Const, lc)->constvalue;
+	ranges->keys = palloc(sizeof(ScanKeyData) * (nkeys + 2));
+	make_key(&ranges->from, index, key, BTGreaterEqualStrategyNumber);
+	make_key(&ranges->below, index, key, BTLessStrategyNumber);
+	pg_atomic_init_u32(&ranges->own, 0);
+	ranges->next = &ranges->own;
+	return ranges;
+}
+
+static void
+make_key(ScanKey scankey, Relation index, int key, StrategyNumber strategy)
+{
+	Oid			type = index->rd_opcintype[key];
+	Oid			operator = get_opfamily_member(index->rd_opfamily[key], type,
+											   type, strategy);
+
+	if (!OidIsValid(operator))
+		elog(ERROR, "missing operator %d of type %u in operator family %u",
+			 strategy, type, index->rd_opfamily[key]);
+	ScanKeyEntryInitialize(scankey, 0, key + 1, strategy, type,
+						   index->rd_indcollation[key], get_opcode(operator),
+						   (Datum) 0);
+}
+
+/*
+ * A scan that is started anew begins with the first range; where processes
+ * share them, the leader does that for all.
+ */
+void
+mx_ranges_reset(MxRanges *ranges)
+{
+	if (ranges->next == &ranges->own)
+		pg_atomic_write_u32(&ranges->own, 0);
+}
+
+/*
+ * Starts the walk over the next range; returns false if none is left, or if
+ * there are no ranges.
+ */
+bool
+mx_next_range(MxScanState *state)
+{
+	MxRanges   *ranges = state->ranges;
+	ScanKeyData from;
+	ScanKeyData below;
+	int			before = 0;
+	uint32		range;
+
+	if (ranges == NULL)
+		return false;
+	range = pg_atomic_fetch_add_u32(ranges->next, 1);
+	if (range > ranges->nbounds)
+		return false;
+
+	/* the first and the last have one bound, given twice */
+	from = range > 0 ? ranges->from : ranges->below;
+	from.sk_argument = ranges->bounds[range > 0 ? range - 1 : range];
+	below = range < ranges->nbounds ? ranges->below : ranges->from;
+	below.sk_argument = ranges->bounds[range < ranges->nbounds ? range :
+									   range - 1];
+
+	/* keys are in the order of the index's columns */
+	while (before < state->nkeys &&
+		   state->keys[before].sk_attno <= ranges->key + 1)
+		before++;
+	memcpy(ranges->keys, state->keys, sizeof(ScanKeyData) * before);
+	ranges->keys[before] = from;
+	ranges->keys[before + 1] = below;
+	memcpy(ranges->keys + before + 2, state->keys + before,
+		   sizeof(ScanKeyData) * (state->nkeys - before));
+	mx_walk_start(&state->walk, ranges->keys, state->nkeys + 2);
+	return true;
+}
+
+/*
+ * What the server calls so that the processes share the number of the next
+ * range.
+ */
+Size
+mx_ranges_estimate(CustomScanState *node, ParallelContext *pcxt)
+{
+	return sizeof(pg_atomic_uint32);
+}
+
+void
+mx_ranges_initialize(CustomScanState *node, ParallelContext *pcxt,
+					 void *coordinate)
+{
+	pg_atomic_init_u32(coordinate, 0);
+	((MxScanState *) node)->ranges->next = coordinate;
+}
+
+void
+mx_ranges_reinitialize(CustomScanState *node, ParallelContext *pcxt,
+					   void *coordinate)
+{
+	pg_atomic_write_u32(coordinate, 0);
+}
+
+void
+mx_ranges_worker(CustomScanState *node, shm_toc *toc, void *coordinate)
+{
+	((MxScanState *) node)->ranges->next = coordinate;
+}
