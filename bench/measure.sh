@@ -3,6 +3,7 @@
 # bench/measure.sh: how long a way takes, other than a query.
 
 seconds=10						# that clients run
+call=0							# the last one from the shell
 
 # bench_psql WAY ARGUMENT...: what is written by hand gets no help from the
 # latest scan, also where it looks like a view.
@@ -39,6 +40,8 @@ measure()
 			measure_query "$1" "$2" ;;
 		*.pgbench)
 			measure_clients "$folder/$2" ;;
+		*.sh)
+			measure_program "$folder/$2" ;;
 		*)
 			if has_data "$1"; then
 				measure_own "$folder" "$2"
@@ -69,6 +72,19 @@ measure_clients()
 	"$bindir/pgbench" -n -c 8 -j 2 -T "$seconds" -f "$1" bench \
 		>"$work/tmp/out" 2>&1 || die "$1 failed"
 	sed -n 's/^latency average = \(.*\) ms$/\1/p' "$work/tmp/out"
+}
+
+# The time of one of 50 calls from the shell, each of which has a number.
+measure_program()
+{
+	local begin=${EPOCHREALTIME/./} i
+
+	for i in {1..50}; do
+		call=$((call + 1))
+		PATH=$bindir:$PATH PGDATABASE=bench call=$call \
+			bash "$1" >"$work/tmp/out" 2>&1 </dev/null || die "$1 failed"
+	done
+	awk "BEGIN { print (${EPOCHREALTIME/./} - $begin) / 50 / 1000 }"
 }
 
 # The statements' time; they are rolled back.

@@ -37,7 +37,7 @@ report()
 	done
 }
 
-# report_target CASE N WAYS, or ms: was it met?
+# report_target CASE N WAYS, or +N WAYS, or N ms: was it met?
 report_target()
 {
 	awk -F, -v case="$1" -v most="$2" -v of="$3" '
@@ -49,12 +49,14 @@ report_target()
 		$2 == "metaxy" { ours = $7 }
 		$2 ~ pattern && (best == "" || $7 < least) { best = $2; least = $7 }
 		END {
-			if (of == "ms")
+			if (most ~ /^\+/)
+				printf "  %.1f ms more than %s", value = ours - least, best
+			else if (of == "ms")
 				printf "  %.1f ms", value = ours
 			else
 				printf "  %.2f times %s", value = ours / least, best
 			if (of ~ /\*/)
 				printf ", the fastest %s", of
-			printf "; target %s: %s\n", most, value <= most ? "met" : "missed"
+			printf "; target %s: %s\n", most, value <= most + 0 ? "met" : "missed"
 		}' "$csv"
 }
