@@ -11,7 +11,6 @@
 
 #include "nodes/makefuncs.h"
 #include "nodes/supportnodes.h"
-#include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 
 #include "scan/scan.h"
@@ -74,9 +73,9 @@ add_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer,
 	/* other tables may have been joined to it before */
 	if (bms_membership(extra->sjinfo->min_lefthand) != BMS_SINGLETON)
 		return;
-	table = find_base_rel(root,
-						  bms_singleton_member(extra->sjinfo->min_lefthand));
-	shape = mx_shape_recognise(root, table, inner, extra->restrictlist);
+	table = root->simple_rel_array[bms_singleton_member(extra->sjinfo->min_lefthand)];
+	shape = table == NULL ? NULL :
+		mx_shape_recognise(root, table, inner, extra->restrictlist);
 	if (shape == NULL)
 		return;
 	mx_scan_set_size(root, joinrel, outer, shape);

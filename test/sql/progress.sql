@@ -31,6 +31,7 @@ SELECT feature, samples FROM metaxy_delete('video', 'false', dry_run => true);
 \set VERBOSITY default
 SELECT samples FROM metaxy_delete('video', $$video_id = 'v1'$$, false);
 SELECT samples FROM metaxy_delete('video/chunk', $$video_id = 'v2'$$);
+INSERT INTO video VALUES ('v4');		-- the clock goes on
 CALL metaxy_purge('video/chunk', '0', batch_size => 1, dry_run => true);
 CALL metaxy_purge('video/chunk', '0', batch_size => 1);
 

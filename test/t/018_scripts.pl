@@ -104,10 +104,11 @@ sub file
 # Where they are
 #
 
+# beside them are the completions of the metaxy command
 my @installed = sort map { s,.*/,,r } glob("$dir/*");
 is_deeply(
 	\@installed,
-	[ sort map { s,.*/,,r } glob('scripts/*') ],
+	[ sort map { s,.*/,,r } glob('scripts/* src/bin/completion/*') ],
 	'all scripts are installed');
 my @names = map { /^(\w+)\.sql$/ ? $1 : () } @installed;
 my $readme = slurp_file('README.md');

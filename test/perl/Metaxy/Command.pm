@@ -14,6 +14,7 @@ package Metaxy::Command;
 use strict;
 use warnings;
 
+use Errno;
 use Exporter 'import';
 use IO::Select;
 use IPC::Run;
@@ -76,8 +77,10 @@ sub on_terminal
 	my $select = IO::Select->new($pty, $from);
 	while ($select->count > 0)
 	{
+		$! = 0;
 		my @ready =
 		  $select->can_read($PostgreSQL::Test::Utils::timeout_default);
+		next if !@ready && $!{EINTR};	# a child has ended
 		if (!@ready)
 		{
 			kill 'KILL', $pid;

@@ -8,6 +8,7 @@ package Metaxy::Session;
 use strict;
 use warnings;
 
+use Errno;
 use IO::Handle;
 use IO::Select;
 use IPC::Open3;
@@ -48,8 +49,12 @@ sub line
 
 	while ($self->{buffer} !~ /\n/)
 	{
-		die "psql does not answer to $self->{sent}"
-		  unless $self->{select}->can_read(PATIENCE);
+		$! = 0;
+		if (!$self->{select}->can_read(PATIENCE))
+		{
+			next if $!{EINTR};	# a child has ended
+			die "psql does not answer to $self->{sent}";
+		}
 		sysread($self->{from}, $self->{buffer}, 65536, length $self->{buffer})
 		  or die "psql is gone at $self->{sent}";
 	}

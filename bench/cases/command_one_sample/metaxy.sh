@@ -1,0 +1,1 @@
+metaxy metadata delete command/sample --filter "id = 's$call'"

@@ -1,0 +1,1 @@
+psql -X -c "SELECT * FROM metaxy_delete('command/sample', 'id = ''s$call''')"

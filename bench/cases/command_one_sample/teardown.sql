@@ -1,0 +1,2 @@
+SELECT metaxy_unregister('command/sample');
+DROP TABLE command_sample;

@@ -1,0 +1,2 @@
+\set features 100000
+\ir ../../graph.sql

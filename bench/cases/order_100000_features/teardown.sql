@@ -1,0 +1,1 @@
+\ir ../../graph_away.sql

@@ -1,0 +1,2 @@
+\set features 10000
+\ir ../../graph.sql

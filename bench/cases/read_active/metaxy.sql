@@ -1,1 +1,0 @@
-SELECT count(name) FROM sample_active;

@@ -1,0 +1,3 @@
+\set table versions_10
+\set versions 10
+\ir ../../read.sql
