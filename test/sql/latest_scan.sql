@@ -42,7 +42,9 @@ VACUUM ANALYZE t;
 SELECT plan('SELECT * FROM t_active', true);
 SELECT plan('SELECT * FROM t_deleted', true);
 -- as asked for, and it is no sort
+SET enable_sort = off;
 SELECT plan('SELECT * FROM t_active ORDER BY id DESC', true);
+RESET enable_sort;
 SELECT plan('SELECT * FROM t_active ORDER BY id LIMIT 3', true);
 SELECT id, note FROM t_active ORDER BY id LIMIT 3;
 SELECT id, note FROM t_active ORDER BY id DESC LIMIT 3;
