@@ -129,6 +129,7 @@ typedef struct MxWalk
 	ScanKey		keys;
 	int			nscankeys;
 	ScanKey		jump_keys;
+	ScanKey		jump_bounds;
 	ScanKey		bounds;			/* of each key */
 	int			first_bound;
 

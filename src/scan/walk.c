@@ -305,16 +305,23 @@ jump(MxWalk *walk)
 
 	if (walk->jumping == NULL)
 	{
+		MemoryContext save = MemoryContextSwitchTo(walk->context);
+
 		walk->jumping = mx_index_beginscan(walk->heap, walk->index,
 										   walk->snapshot, n);
 		walk->jump_keys = palloc0(sizeof(ScanKeyData) * n);
+		walk->jump_bounds = palloc(sizeof(ScanKeyData) * walk->nkeys);
+		MemoryContextSwitchTo(save);
 	}
+
+	/* the index turns them round in their place where it is sorted down */
+	memcpy(walk->jump_bounds, walk->bounds, sizeof(ScanKeyData) * walk->nkeys);
 	for (int key = walk->first_bound; key < walk->nkeys; key++)
 	{
 		bool		isnull;
 
-		walk->bounds[key].sk_argument = index_getattr(walk->key, key + 1, desc,
-													  &isnull);
+		walk->jump_bounds[key].sk_argument =
+			index_getattr(walk->key, key + 1, desc, &isnull);
 	}
 
 	/* keys are in the order of the index's columns */
@@ -329,7 +336,7 @@ jump(MxWalk *walk)
 	header->sk_flags = SK_ROW_HEADER;
 	header->sk_attno = walk->first_bound + 1;
 	header->sk_strategy = walk->bounds[walk->first_bound].sk_strategy;
-	header->sk_argument = PointerGetDatum(&walk->bounds[walk->first_bound]);
+	header->sk_argument = PointerGetDatum(&walk->jump_bounds[walk->first_bound]);
 
 	walk->scan = walk->jumping;
 	walk->scan->xs_want_itup = true;

@@ -110,6 +110,20 @@ SELECT plan('SELECT * FROM many_active WHERE a = 0 ORDER BY a, b');
 SELECT a, b, note FROM many_active WHERE a = 0 ORDER BY a, b;
 SELECT a, b, note FROM many_active WHERE a = 0 ORDER BY a DESC, b DESC;
 SELECT a, b, note FROM many_active WHERE b = 'b1' ORDER BY a DESC;
+-- jumps down an index that is sorted down
+SELECT metaxy_views('many', false);
+CREATE INDEX ON many (a DESC, b DESC, (coalesce(metaxy_deleted_at, metaxy_updated_at)) DESC);
+SELECT indexrelid::regclass AS other FROM pg_index
+ WHERE indrelid = 'many'::regclass AND indoption[0] = 0 \gset
+DROP INDEX :other;
+SELECT metaxy_views('many', true);
+SET enable_sort = off;
+SELECT plan('SELECT * FROM many_active ORDER BY a DESC, b DESC', true);
+SELECT a, b, note FROM many_active ORDER BY a DESC, b DESC;
+SELECT a, b, note FROM many_active WHERE a >= 1 ORDER BY a DESC, b DESC;
+SELECT plan('SELECT * FROM many_active ORDER BY a, b', true);
+SELECT a, b, note FROM many_active ORDER BY a, b;
+RESET enable_sort;
 
 --
 -- An index of old, without the tombstones
