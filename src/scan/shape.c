@@ -30,6 +30,7 @@
 
 static bool is_table(PlannerInfo *root, RelOptInfo *rel);
 static bool match_join(MxShape *shape, Index outer, Index inner, List *clauses);
+static bool is_true(RestrictInfo *rinfo);
 static bool match_rank(MxShape *shape, Index outer, Index inner,
 					   RestrictInfo *rinfo);
 static bool is_rank(MxShape *shape, Index relid, List *rank);
@@ -106,11 +107,26 @@ match_join(MxShape *shape, Index outer, Index inner, List *clauses)
 			*copy = equality;
 			shape->equalities = lappend(shape->equalities, copy);
 		}
+		else if (is_true(rinfo))
+			continue;
 		else if (shape->recency != NULL ||
 				 !match_rank(shape, outer, inner, rinfo))
 			return false;
 	}
-	return shape->recency != NULL && shape->equalities != NIL;
+	return shape->recency != NULL;
+}
+
+/*
+ * What PostgreSQL 16 and later put in place of an equality once both sides are
+ * known to have the same value.
+ */
+static bool
+is_true(RestrictInfo *rinfo)
+{
+	Const	   *constant = (Const *) rinfo->clause;
+
+	return IsA(constant, Const) && !constant->constisnull &&
+		DatumGetBool(constant->constvalue);
 }
 
 /*
@@ -264,7 +280,7 @@ index_serves(MxShape *shape, IndexOptInfo *index)
 	foreach(lc, shape->scope)
 		columns = bms_add_member(columns, ((MxEquality *) lfirst(lc))->attnum);
 	shape->nkeys = bms_num_members(columns);
-	if (index->nkeycolumns <= shape->nkeys)
+	if (shape->nkeys == 0 || index->nkeycolumns <= shape->nkeys)
 		return false;
 
 	for (int key = 0; key < shape->nkeys; key++)

@@ -215,7 +215,7 @@ settle(MxScanState *state, struct MxSorter *sorter, TimestampTz recency)
 	MxWalk	   *walk = &state->walk;
 	int			i = sorter->chain_start;
 	int			last = sorter->nchains - 1;
-	Place		latest;
+	Place		latest = {0};
 
 	sorter->nchains = sorter->chain_start;
 	for (; i <= last; i++)

@@ -17,8 +17,8 @@ DECLARE
 	line text;
 BEGIN
 	FOR line IN EXECUTE format('EXPLAIN (COSTS OFF%s) %s', CASE WHEN run THEN ', ANALYZE, TIMING OFF, SUMMARY OFF' END, query) LOOP
-		CONTINUE WHEN line ~ '^ *(Buffers|Sort Method|Planning|Memory):' OR line ~ '^Planning';
-		RETURN NEXT regexp_replace(line, ' \(actual rows=(\d+)(\.00)? loops=(\d+)\)', ' (rows=\1 loops=\3)');
+		CONTINUE WHEN line ~ '^ *(Buffers|Sort Method|Planning|Memory|Index Searches|Storage):' OR line ~ '^Planning';
+		RETURN NEXT regexp_replace(line, ' \(actual rows=(\d+)(\.\d+)? loops=(\d+)\)', ' (rows=\1 loops=\3)');
 	END LOOP;
 END $$;
 -- is the scan in the plan?
