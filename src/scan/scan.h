@@ -131,6 +131,7 @@ typedef struct MxWalk
 	ScanKey		jump_keys;
 	ScanKey		jump_bounds;
 	ScanKey		bounds;			/* of each key */
+	ScanKeyData last_bound;		/* of the last one alone */
 	int			first_bound;
 
 	/* the current entry */

@@ -33,6 +33,7 @@
 
 static void find_equalities(MxWalk *walk);
 static void find_bounds(MxWalk *walk);
+static void find_last_bound(MxWalk *walk);
 static bool may_jump(const MxWalk *walk);
 static void jump(MxWalk *walk);
 static bool same_sample(MxWalk *walk, IndexTuple entry);
@@ -97,7 +98,8 @@ find_equalities(MxWalk *walk)
 
 /*
  * What a jump needs: a comparison of rows, whose values are filled in each
- * time.  It is of the keys that are not pinned, see mx_walk_start.
+ * time.  It is of the keys that are not pinned, see mx_walk_start.  Of a row of
+ * one key the index would read beyond its end: that is a comparison of values.
  */
 static void
 find_bounds(MxWalk *walk)
@@ -120,6 +122,24 @@ find_bounds(MxWalk *walk)
 									   (Datum) 0);
 	}
 	walk->bounds[walk->nkeys - 1].sk_flags |= SK_ROW_END;
+	find_last_bound(walk);
+}
+
+static void
+find_last_bound(MxWalk *walk)
+{
+	int			key = walk->nkeys - 1;
+	Oid			type = walk->index->rd_opcintype[key];
+	StrategyNumber strategy = walk->bounds[key].sk_strategy;
+	Oid			operator = get_opfamily_member(walk->index->rd_opfamily[key],
+											   type, type, strategy);
+
+	if (!OidIsValid(operator))
+		elog(ERROR, "missing operator %d of type %u in operator family %u",
+			 strategy, type, walk->index->rd_opfamily[key]);
+	ScanKeyEntryInitialize(&walk->last_bound, 0, key + 1, strategy, InvalidOid,
+						   walk->index->rd_indcollation[key],
+						   get_opcode(operator), (Datum) 0);
 }
 
 /*
@@ -332,11 +352,20 @@ jump(MxWalk *walk)
 	memcpy(walk->jump_keys + before + 1, walk->keys + before,
 		   sizeof(ScanKeyData) * (walk->nscankeys - before));
 	header = &walk->jump_keys[before];
-	memset(header, 0, sizeof(ScanKeyData));
-	header->sk_flags = SK_ROW_HEADER;
-	header->sk_attno = walk->first_bound + 1;
-	header->sk_strategy = walk->bounds[walk->first_bound].sk_strategy;
-	header->sk_argument = PointerGetDatum(&walk->jump_bounds[walk->first_bound]);
+	if (walk->first_bound == walk->nkeys - 1)
+	{
+		*header = walk->last_bound;
+		header->sk_argument = walk->jump_bounds[walk->first_bound].sk_argument;
+	}
+	else
+	{
+		memset(header, 0, sizeof(ScanKeyData));
+		header->sk_flags = SK_ROW_HEADER;
+		header->sk_attno = walk->first_bound + 1;
+		header->sk_strategy = walk->bounds[walk->first_bound].sk_strategy;
+		header->sk_argument =
+			PointerGetDatum(&walk->jump_bounds[walk->first_bound]);
+	}
 
 	walk->scan = walk->jumping;
 	walk->scan->xs_want_itup = true;
