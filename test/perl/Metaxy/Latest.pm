@@ -147,6 +147,7 @@ sub make_table
 	$self->{kinds} = \@kinds;
 	$self->{versioned} = $versioned;
 	$self->{samples} = $samples;
+	$self->{rows} = 0;
 	$self->{description} = join ', ', @kinds, ($versioned ? 'versioned' : ()),
 	  "index $index", "$samples samples",
 	  ($parts ? "$parts partitions by $by" : ());
@@ -198,6 +199,7 @@ sub rows
 	my @values = map { $self->value($_) } 0 .. $#{ $self->{keys} };
 	my @rows;
 
+	$self->{rows} += $n;
 	for (1 .. $n)
 	{
 		@values = map { $self->value($_) } 0 .. $#{ $self->{keys} } unless $same;
@@ -322,14 +324,14 @@ sub query
 }
 
 # Without other joins the planner has nothing but our scan, and what nobody
-# would wait for.
+# would wait for where many rows are joined with more.
 sub settings
 {
-	my ($self) = @_;
+	my ($self, $joins) = @_;
 
 	return one_of([], [ 'random_page_cost', 1000, 'work_mem', '64kB' ],
 		[ 'random_page_cost', 0.1 ])
-	  if $self->{samples} > 1000;
+	  if $self->{samples} > 1000 || ($joins && $self->{rows} > 1000);
 
 	my @force = map { ("enable_$_", 'off') } qw(hashjoin mergejoin nestloop seqscan);
 
@@ -347,7 +349,7 @@ sub compare
 {
 	my ($self, $session) = @_;
 	my ($query, $ordered) = $self->query;
-	my $settings = join ',', @{ $self->settings };
+	my $settings = join ',', @{ $self->settings($query =~ /JOIN|EXISTS|LATERAL/) };
 
 	$query =~ s/'/''/g;
 	my ($row) = $session->run("SELECT compare('$query', " . ($ordered ? 'true' : 'false') . ", '{$settings}')");
