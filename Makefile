@@ -53,11 +53,11 @@ OBJS = \
 # and libc alone, and PGXS would link what is in OBJS into a PROGRAM too.
 CLIENT = src/bin/metaxy
 CLIENT_OBJS = \
-	src/bin/commands.o src/bin/complete.o src/bin/confirm.o \
-	src/bin/connect.o src/bin/delete.o src/bin/help.o src/bin/ledger.o \
-	src/bin/main.o src/bin/memory.o src/bin/message.o src/bin/nearest.o \
-	src/bin/options.o src/bin/output.o src/bin/purge.o src/bin/query.o \
-	src/bin/read.o src/bin/registry.o src/bin/stream.o
+	src/bin/arguments.o src/bin/commands.o src/bin/complete.o \
+	src/bin/confirm.o src/bin/connect.o src/bin/delete.o src/bin/help.o \
+	src/bin/ledger.o src/bin/main.o src/bin/memory.o src/bin/message.o \
+	src/bin/nearest.o src/bin/options.o src/bin/output.o src/bin/purge.o \
+	src/bin/query.o src/bin/read.o src/bin/registry.o src/bin/stream.o
 COMPLETION = src/bin/completion/metaxy.bash src/bin/completion/_metaxy
 
 DATA = $(wildcard sql/metaxy--*.sql)

@@ -217,15 +217,18 @@ extern const Option *find_option(const char *name, const Command *command);
 
 /* options.c */
 extern void parse_arguments(Arguments *arguments, int argc, char **argv);
+extern void die_usage(const Command *command, const char *format,...)
+			PRINTF_LIKE(2, 3) NORETURN;
+
+/* arguments.c */
 extern bool option_given(const Arguments *arguments, OptionId id);
 extern bool option_on(const Arguments *arguments, OptionId id);
 extern const char *option_value(const Arguments *arguments, OptionId id);
 extern const char *value_or(const Arguments *arguments, OptionId id,
 							const char *otherwise);
 extern const char *boolean(bool value);
+extern Words named_features(const Arguments *arguments);
 extern void exclude(const Arguments *arguments, OptionId one, OptionId other);
-extern void die_usage(const Command *command, const char *format,...)
-			PRINTF_LIKE(2, 3) NORETURN;
 
 /* help.c */
 extern void print_help(FILE *stream, const Command *command,
@@ -240,6 +243,13 @@ extern const char *nearest(const char *word, const char *const *candidates,
 extern const char *nearest_command(const Words *words);
 
 /* connect.c */
+#define FROM_EXTENSION \
+	" FROM pg_catalog.pg_extension AS e" \
+	" JOIN pg_catalog.pg_namespace AS n" \
+	" ON n.oid OPERATOR(pg_catalog.=) e.extnamespace" \
+	" WHERE e.extname OPERATOR(pg_catalog.=) 'metaxy'"
+#define EXTENSION_SCHEMA "pg_catalog.quote_ident(n.nspname)"
+
 extern void session_start(Session *session, const Arguments *arguments);
 extern void find_relation(Session *session, const char *feature);
 
@@ -248,7 +258,7 @@ extern void interrupts_start(void);
 extern void interrupts_stop(void);
 extern bool interrupted(void);
 extern bool wait_for_line(int fd);
-extern int	add_parameter(Parameters *parameters, const char *value);
+extern void add_parameter(Parameters *parameters, const char *value);
 extern PGresult *query(Session *session, const char *sql,
 					   const Parameters *parameters);
 extern void execute(Session *session, const char *sql,
@@ -291,6 +301,9 @@ extern void progress_clear(void);
 
 /* confirm.c */
 extern bool at_terminal(void);
+extern bool must_ask(const Session *session);
+extern PGresult *show_dry_run(Session *session, const char *sql,
+							  Parameters *parameters, int place);
 extern void confirm(const char *format,...) PRINTF_LIKE(1, 2);
 
 /* memory.c */

@@ -163,22 +163,16 @@ offer_features(const Arguments *arguments, const char *begun)
 		PATIENCE, PROGRAM, NULL
 	};
 	PGconn	   *conn = PQconnectdbParams(keywords, values, 1);
-	PGresult   *result;
-	char	   *schema;
+	PGresult   *result = PQexec(conn, "SELECT " EXTENSION_SCHEMA FROM_EXTENSION);
 
-	result = PQexec(conn,
-					"SELECT n.nspname FROM pg_catalog.pg_extension AS e"
-					" JOIN pg_catalog.pg_namespace AS n"
-					" ON n.oid OPERATOR(pg_catalog.=) e.extnamespace"
-					" WHERE e.extname OPERATOR(pg_catalog.=) 'metaxy'");
 	if (PQntuples(result) == 1)
 	{
-		schema = PQescapeIdentifier(conn, PQgetvalue(result, 0, 0),
-									strlen(PQgetvalue(result, 0, 0)));
+		char	   *sql = print("SELECT feature FROM %s.metaxy_feature"
+								" ORDER BY feature", PQgetvalue(result, 0, 0));
+
 		PQclear(result);
-		result = PQexec(conn, print("SELECT feature FROM %s.metaxy_feature"
-									" ORDER BY feature", schema));
-		PQfreemem(schema);
+		result = PQexec(conn, sql);
+		free(sql);
 		for (int i = 0; i < PQntuples(result); i++)
 			if (strchr(PQgetvalue(result, i, 0), '\n') == NULL)
 				offer(PQgetvalue(result, i, 0), begun);

@@ -25,6 +25,33 @@ at_terminal(void)
 }
 
 /*
+ * Whether what changes something is to be shown, and asked for, before.
+ */
+bool
+must_ask(const Session *session)
+{
+	return session->terminal && !option_given(session->arguments, OPT_YES) &&
+		!option_given(session->arguments, OPT_DRY_RUN);
+}
+
+/*
+ * Shows what a call would do, by its dry run; that is the parameter at the given
+ * place, which is false again thereafter.  Returns what was shown.
+ */
+PGresult *
+show_dry_run(Session *session, const char *sql, Parameters *parameters,
+			 int place)
+{
+	PGresult   *result;
+
+	parameters->values[place] = boolean(true);
+	result = query(session, sql, parameters);
+	parameters->values[place] = boolean(false);
+	show_result(session, result);
+	return result;
+}
+
+/*
  * Asks on the terminal, and ends the program unless the answer is "y" or
  * "yes", in capitals or not.
  */

@@ -159,18 +159,13 @@ static void
 find_extension(Session *session)
 {
 	static const char sql[] =
-	"SELECT e.extversion, pg_catalog.quote_ident(n.nspname),"
+	"SELECT e.extversion, " EXTENSION_SCHEMA ","
 	" CASE WHEN $1 THEN pg_catalog.set_config('metaxy.progress', 'on', false)"
-	" END"
-	" FROM pg_catalog.pg_extension AS e"
-	" JOIN pg_catalog.pg_namespace AS n"
-	" ON n.oid OPERATOR(pg_catalog.=) e.extnamespace"
-	" WHERE e.extname OPERATOR(pg_catalog.=) 'metaxy'";
+	" END" FROM_EXTENSION;
 	Parameters	parameters = {0};
 	PGresult   *result;
 
-	add_parameter(&parameters,
-				  boolean(progress_wanted()));
+	add_parameter(&parameters, boolean(progress_wanted()));
 	result = query(session, sql, &parameters);
 	if (PQntuples(result) == 0)
 		die(STATUS_FAILED,

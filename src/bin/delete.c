@@ -21,29 +21,19 @@
 	"SELECT step, feature, relation::pg_catalog.text AS relation, samples," \
 	" \"rows\", stale, deletion_id, stamp, digest FROM "
 
-/* the parameters that both have in the same place */
-typedef enum Place
-{
-	DRY_RUN,
-	EXPECT,
-	NPLACES
-} Place;
-
-/* a call, made with its dry_run and expect set or not */
-typedef struct Call
-{
-	const char *sql;
-	Parameters	parameters;
-	int			places[NPLACES];
-} Call;
+/* places of dry_run and expect in the parameters, see set_common */
+#define DRY_RUN 4
+#define EXPECT 5
 
 static void check_soft(const Arguments *arguments);
 static bool is_soft(const Arguments *arguments);
 static bool is_whole(const Arguments *arguments);
-static void set_common(Call *call, const Arguments *arguments);
+static void set_common(Parameters *parameters, const Arguments *arguments);
 static char *features_literal(Session *session);
-static void run_call(Session *session, Call *call, bool ask);
-static const char *show_plan(Session *session, Call *call);
+static void run_call(Session *session, const char *sql, Parameters *parameters,
+					 bool ask);
+static const char *show_plan(Session *session, const char *sql,
+							 Parameters *parameters);
 static void tell(const Session *session, const PGresult *result);
 
 /*
@@ -97,30 +87,31 @@ is_whole(const Arguments *arguments)
 void
 run_delete(Session *session)
 {
+	static const char sql[] =
+	RESULT "@extschema@.metaxy_delete(soft => $1, cascade => $2,"
+	" reason => $3, max_samples => $4, dry_run => $5, expect => $6,"
+	" features => $7, filters => $8, partial => $9,"
+	" with_feature_history => $10, with_sample_history => $11,"
+	" feature_version => $12, all_rows => $13)";
 	const Arguments *arguments = session->arguments;
-	Call		call = {0};
-	Parameters *parameters = &call.parameters;
+	Parameters	parameters = {0};
 
-	call.sql = RESULT "@extschema@.metaxy_delete(soft => $1, cascade => $2,"
-		" reason => $3, max_samples => $4, dry_run => $5, expect => $6,"
-		" features => $7, filters => $8, partial => $9,"
-		" with_feature_history => $10, with_sample_history => $11,"
-		" feature_version => $12, all_rows => $13)";
-	set_common(&call, arguments);
-	add_parameter(parameters, features_literal(session));
-	add_parameter(parameters, is_whole(arguments) ? NULL :
+	set_common(&parameters, arguments);
+	add_parameter(&parameters, features_literal(session));
+	add_parameter(&parameters, is_whole(arguments) ? NULL :
 				  array_literal(&arguments->given[OPT_FILTER]));
-	add_parameter(parameters, value_or(arguments, OPT_PARTIAL, "keep"));
-	add_parameter(parameters,
+	add_parameter(&parameters, value_or(arguments, OPT_PARTIAL, "keep"));
+	add_parameter(&parameters,
 				  boolean(option_given(arguments, OPT_WITH_FEATURE_HISTORY)));
-	add_parameter(parameters,
+	add_parameter(&parameters,
 				  boolean(option_given(arguments, OPT_WITH_SAMPLE_HISTORY)));
-	add_parameter(parameters, option_value(arguments, OPT_FEATURE_VERSION));
+	add_parameter(&parameters, option_value(arguments, OPT_FEATURE_VERSION));
 
 	/* it is not sent before it is confirmed here */
-	add_parameter(parameters,
+	add_parameter(&parameters,
 				  boolean(!is_soft(arguments) && is_whole(arguments)));
-	run_call(session, &call, !is_soft(arguments) || is_whole(arguments));
+	run_call(session, sql, &parameters,
+			 !is_soft(arguments) || is_whole(arguments));
 }
 
 /*
@@ -153,53 +144,49 @@ check_orphans(const Arguments *arguments)
 void
 run_orphans(Session *session)
 {
+	static const char sql[] =
+	RESULT "@extschema@.metaxy_delete_orphans(soft => $1,"
+	" cascade => $2, reason => $3, max_samples => $4, dry_run => $5,"
+	" expect => $6, feature => $7)";
 	const Arguments *arguments = session->arguments;
 	const char *feature = arguments->operands.count > 0 ?
 	arguments->operands.words[0] : NULL;
-	Parameters	only = {0};
-	Call		call = {0};
+	Parameters	parameters = {0};
 
-	if (!option_given(arguments, OPT_DELETE))
+	if (option_given(arguments, OPT_DELETE))
 	{
-		add_parameter(&only, feature);
-		if (feature == NULL || option_given(arguments, OPT_COUNT))
-			print_query(session,
-						"SELECT feature, upstream, orphans"
-						" FROM @extschema@.metaxy_orphan_counts($1)", &only);
-		else
-		{
-			find_relation(session, feature);
-			print_cursor(session,
-						 "SELECT * FROM @extschema@.metaxy_orphans(NULL::@relation@)",
-						 NULL);
-		}
-		return;
+		set_common(&parameters, arguments);
+		add_parameter(&parameters, feature);
+		run_call(session, sql, &parameters, true);
 	}
-	call.sql = RESULT "@extschema@.metaxy_delete_orphans(soft => $1,"
-		" cascade => $2, reason => $3, max_samples => $4, dry_run => $5,"
-		" expect => $6, feature => $7)";
-	set_common(&call, arguments);
-	add_parameter(&call.parameters, feature);
-	run_call(session, &call, true);
+	else if (feature == NULL || option_given(arguments, OPT_COUNT))
+	{
+		add_parameter(&parameters, feature);
+		print_query(session,
+					"SELECT feature, upstream, orphans"
+					" FROM @extschema@.metaxy_orphan_counts($1)", &parameters);
+	}
+	else
+	{
+		find_relation(session, feature);
+		print_cursor(session,
+					 "SELECT * FROM @extschema@.metaxy_orphans(NULL::@relation@)",
+					 NULL);
+	}
 }
 
 /*
  * The parameters $1 to $6.
  */
 static void
-set_common(Call *call, const Arguments *arguments)
+set_common(Parameters *parameters, const Arguments *arguments)
 {
-	Parameters *parameters = &call->parameters;
-
 	add_parameter(parameters, boolean(is_soft(arguments)));
 	add_parameter(parameters, value_or(arguments, OPT_CASCADE, "none"));
 	add_parameter(parameters, option_value(arguments, OPT_REASON));
 	add_parameter(parameters, option_value(arguments, OPT_MAX_SAMPLES));
-	call->places[DRY_RUN] =
-		add_parameter(parameters,
-					  boolean(option_given(arguments, OPT_DRY_RUN))) - 1;
-	call->places[EXPECT] =
-		add_parameter(parameters, option_value(arguments, OPT_EXPECT)) - 1;
+	add_parameter(parameters, boolean(option_given(arguments, OPT_DRY_RUN)));
+	add_parameter(parameters, option_value(arguments, OPT_EXPECT));
 }
 
 /*
@@ -208,15 +195,10 @@ set_common(Call *call, const Arguments *arguments)
 static char *
 features_literal(Session *session)
 {
-	const Arguments *arguments = session->arguments;
-	Words		features = {0};
+	Words		features = named_features(session->arguments);
 	PGresult   *result;
 
-	for (int i = 0; i < arguments->operands.count; i++)
-		add_word(&features, arguments->operands.words[i]);
-	for (int i = 0; i < arguments->given[OPT_FEATURE].count; i++)
-		add_word(&features, arguments->given[OPT_FEATURE].words[i]);
-	if (option_given(arguments, OPT_ALL_FEATURES))
+	if (option_given(session->arguments, OPT_ALL_FEATURES))
 	{
 		result = query(session,
 					   "SELECT feature FROM @extschema@.metaxy_feature"
@@ -235,17 +217,15 @@ features_literal(Session *session)
  * a terminal, the plan is shown.
  */
 static void
-run_call(Session *session, Call *call, bool ask)
+run_call(Session *session, const char *sql, Parameters *parameters, bool ask)
 {
-	const Arguments *arguments = session->arguments;
-	bool		dry_run = option_given(arguments, OPT_DRY_RUN);
+	bool		dry_run = option_given(session->arguments, OPT_DRY_RUN);
 	PGresult   *result;
 
-	if (ask && !dry_run && session->terminal &&
-		!option_given(arguments, OPT_YES))
-		call->parameters.values[call->places[EXPECT]] = show_plan(session, call);
+	if (ask && must_ask(session))
+		parameters->values[EXPECT] = show_plan(session, sql, parameters);
 	session->changing = !dry_run;
-	result = query_rows(session, call->sql, &call->parameters);
+	result = query_rows(session, sql, parameters);
 	session->changing = false;
 	if (!dry_run)
 		tell(session, result);
@@ -257,18 +237,13 @@ run_call(Session *session, Call *call, bool ask)
  * Shows the plan and asks; returns its digest.
  */
 static const char *
-show_plan(Session *session, Call *call)
+show_plan(Session *session, const char *sql, Parameters *parameters)
 {
-	const char **dry_run = &call->parameters.values[call->places[DRY_RUN]];
 	bool		soft = is_soft(session->arguments);
-	PGresult   *result;
+	PGresult   *result = show_dry_run(session, sql, parameters, DRY_RUN);
 	char	   *digest;
 	long long	samples;
 
-	*dry_run = boolean(true);
-	result = query(session, call->sql, &call->parameters);
-	*dry_run = boolean(false);
-	show_result(session, result);
 	samples = column_total(result, "samples");
 	digest = duplicate(PQgetvalue(result, 0, PQfnumber(result, "digest")));
 	PQclear(result);

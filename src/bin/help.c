@@ -18,7 +18,6 @@ static void print_program(FILE *stream, const char *group);
 static void print_command(FILE *stream, const Command *command);
 static void print_options(FILE *stream, const OptionId *ids);
 static void print_option(FILE *stream, const Option *option);
-static bool has_own(const Command *command, const char *name);
 static void print_line(FILE *stream, const char *what, const char *help);
 
 /*
@@ -80,7 +79,7 @@ print_command(FILE *stream, const Command *command)
 	}
 	fputs("\nOptions of every command:\n", stream);
 	for (const OptionId *id = global_options; *id != OPT_NONE; id++)
-		if (!has_own(command, options[*id].name))
+		if (find_option(options[*id].name, command) == &options[*id])
 			print_option(stream, &options[*id]);
 	fputs("\nExamples:\n", stream);
 	for (const char *const *example = command->examples; *example; example++)
@@ -111,18 +110,6 @@ print_option(FILE *stream, const Option *option)
 					 option->placeholder != NULL ? "=" : "",
 					 option->placeholder != NULL ? option->placeholder : ""),
 			   option->help);
-}
-
-/*
- * Whether a command has an option of that name which is not the one of all.
- */
-static bool
-has_own(const Command *command, const char *name)
-{
-	for (const OptionId *id = command->options; *id != OPT_NONE; id++)
-		if (strcmp(options[*id].name, name) == 0)
-			return true;
-	return false;
 }
 
 /*

@@ -80,17 +80,15 @@ run_undelete(Session *session)
 
 	add_parameter(&parameters, arguments->operands.words[0]);
 	add_parameter(&parameters, option_value(arguments, OPT_FEATURE));
-	add_parameter(&parameters, boolean(true));
-	if (!dry_run && session->terminal && !option_given(arguments, OPT_YES))
+	add_parameter(&parameters, boolean(dry_run));
+	if (must_ask(session))
 	{
-		result = query(session, sql, &parameters);
-		show_result(session, result);
+		result = show_dry_run(session, sql, &parameters, 2);
 		restored = column_total(result, "restored");
 		PQclear(result);
 		if (restored > 0)
 			confirm("Restore %lld samples?", restored);
 	}
-	parameters.values[2] = boolean(dry_run);
 	session->changing = !dry_run;
 	result = query_rows(session, sql, &parameters);
 	session->changing = false;

@@ -24,6 +24,8 @@
 #define FLOAT8OID 701
 #define NUMERICOID 1700
 
+static void put_result(const Session *session, const PGresult *result,
+					   FILE *stream);
 static void start_table(Output *output, const PGresult *result);
 static void put_cell(const Output *output, const char *value, int column,
 					 bool right);
@@ -104,29 +106,34 @@ output_end(Output *output)
 }
 
 /*
- * All rows of one result on standard output.
+ * All rows of one result.
  */
-void
-print_result(const Session *session, const PGresult *result)
+static void
+put_result(const Session *session, const PGresult *result, FILE *stream)
 {
 	Output		output;
 
-	output_start(&output, session, stdout);
+	output_start(&output, session, stream);
 	output_rows(&output, result);
 	output_end(&output);
 }
 
 /*
- * The same on standard error, for people.
+ * As the user wants to have it.
+ */
+void
+print_result(const Session *session, const PGresult *result)
+{
+	put_result(session, result, stdout);
+}
+
+/*
+ * For people, on standard error.
  */
 void
 show_result(const Session *session, const PGresult *result)
 {
-	Output		output;
-
-	output_start(&output, session, stderr);
-	output_rows(&output, result);
-	output_end(&output);
+	put_result(session, result, stderr);
 }
 
 /*

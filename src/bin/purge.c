@@ -57,19 +57,17 @@ run_purge(Session *session)
 				  boolean(option_given(arguments, OPT_HISTORY)));
 	add_parameter(&parameters,
 				  value_or(arguments, OPT_BATCH_SIZE, "10000"));
-	add_parameter(&parameters, boolean(true));
-	if (!dry_run && session->terminal && !option_given(arguments, OPT_YES))
+	add_parameter(&parameters, boolean(dry_run));
+	if (must_ask(session))
 	{
 		long long	rows;
 
-		result = query(session, sql, &parameters);
-		show_result(session, result);
+		result = show_dry_run(session, sql, &parameters, 4);
 		rows = column_total(result, "purged_rows");
 		PQclear(result);
 		if (rows > 0)
 			confirm("Remove %lld rows for good?", rows);
 	}
-	parameters.values[4] = boolean(dry_run);
 	session->changing = !dry_run;
 	session->after_cancel = dry_run ? session->after_cancel : AFTER_CANCEL;
 	result = query(session, sql, &parameters);
@@ -113,35 +111,33 @@ run_retain(Session *session)
 void
 run_maintain(Session *session)
 {
-	const Arguments *arguments = session->arguments;
-	bool		dry_run = option_given(arguments, OPT_DRY_RUN);
-	Parameters	dry = {0};
+	static const char sql[] = "CALL @extschema@.metaxy_maintain($1)";
+	bool		dry_run = option_given(session->arguments, OPT_DRY_RUN);
+	Parameters	parameters = {0};
 	Parameters	last = {0};
 	PGresult   *result;
 
-	add_parameter(&dry, boolean(true));
-	if (!dry_run && session->terminal && !option_given(arguments, OPT_YES))
-	{
-		execute(session, "CALL @extschema@.metaxy_maintain($1)", &dry);
-		confirm("Remove that for good?");
-	}
+	add_parameter(&parameters, boolean(true));
+	if (dry_run || must_ask(session))
+		execute(session, sql, &parameters);
 	if (dry_run)
 	{
-		execute(session, "CALL @extschema@.metaxy_maintain($1)", &dry);
 		print_query(session,
 					"SELECT feature, purge_after, history_after"
 					" FROM @extschema@.metaxy_retention ORDER BY feature",
 					NULL);
 		return;
 	}
+	if (must_ask(session))
+		confirm("Remove that for good?");
 	result = query(session,
 				   "SELECT coalesce(pg_catalog.max(id), 0)"
 				   " FROM @extschema@.metaxy_deletions", NULL);
 	add_parameter(&last, PQgetvalue(result, 0, 0));
-	dry.values[0] = boolean(false);
+	parameters.values[0] = boolean(false);
 	session->changing = true;
 	session->after_cancel = AFTER_CANCEL;
-	execute(session, "CALL @extschema@.metaxy_maintain($1)", &dry);
+	execute(session, sql, &parameters);
 	session->changing = false;
 	print_query(session,
 				"SELECT s.feature, d.id AS deletion_id, s.samples, s.\"rows\""

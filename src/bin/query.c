@@ -98,16 +98,14 @@ wait_for_line(int fd)
 }
 
 /*
- * Adds a value, which may be NULL; the statement has it as $ and the number that
- * is returned.
+ * Adds a value, which may be NULL.
  */
-int
+void
 add_parameter(Parameters *parameters, const char *value)
 {
 	if (parameters->count == MAX_PARAMETERS)
 		die(STATUS_FAILED, "too many parameters");
 	parameters->values[parameters->count++] = value;
-	return parameters->count;
 }
 
 /*
@@ -364,10 +362,7 @@ die_unknown_feature(Session *session, const char *feature)
 static void
 suggest_feature(Session *session)
 {
-	const Arguments *arguments = session->arguments;
-	const Words *named[] = {
-		&arguments->operands, &arguments->given[OPT_FEATURE]
-	};
+	Words		named = named_features(session->arguments);
 	PGresult   *result;
 	Words		features = {0};
 
@@ -378,13 +373,12 @@ suggest_feature(Session *session)
 				   NULL);
 	for (int i = 0; i < PQntuples(result); i++)
 		add_word(&features, PQgetvalue(result, i, 0));
-	for (int list = 0; list < 2; list++)
-		for (int i = 0; i < named[list]->count; i++)
-		{
-			const char *word = named[list]->words[i];
-			const char *meant = nearest(word, features.words, features.count);
+	for (int i = 0; i < named.count; i++)
+	{
+		const char *meant = nearest(named.words[i], features.words,
+									features.count);
 
-			if (meant != NULL && strcmp(meant, word) != 0)
-				hint("Did you mean \"%s\"?", meant);
-		}
+		if (meant != NULL && strcmp(meant, named.words[i]) != 0)
+			hint("Did you mean \"%s\"?", meant);
+	}
 }

@@ -16,14 +16,9 @@
 void
 run_status(Session *session)
 {
-	const Arguments *arguments = session->arguments;
-	Words		features = {0};
+	Words		features = named_features(session->arguments);
 	Parameters	parameters = {0};
 
-	for (int i = 0; i < arguments->operands.count; i++)
-		add_word(&features, arguments->operands.words[i]);
-	for (int i = 0; i < arguments->given[OPT_FEATURE].count; i++)
-		add_word(&features, arguments->given[OPT_FEATURE].words[i]);
 	add_parameter(&parameters,
 				  features.count > 0 ? array_literal(&features) : NULL);
 	print_query(session, print(
