@@ -21,7 +21,6 @@
 #include "scan/scan.h"
 
 static void add_index_clause(MxConditions *conditions, IndexClause *clause);
-static bool is_kind(const MxShape *shape, Node *clause, MxLatest *kind);
 static IndexClause *match_index(const MxShape *shape, RestrictInfo *rinfo,
 								bool *pins);
 static RestrictInfo *index_operator(const MxShape *shape, RestrictInfo *rinfo,
@@ -57,7 +56,7 @@ mx_sort_conditions(const MxShape *shape, List *clauses, MxConditions *conditions
 													index_clause->indexcol);
 		}
 		else if (shape->has_flag && conditions->kind == MX_LATEST &&
-				 is_kind(shape, (Node *) rinfo->clause, &kind))
+				 mx_is_kind(shape, (Node *) rinfo->clause, &kind))
 			conditions->kind = kind;
 		else
 			conditions->filters = lappend(conditions->filters, rinfo);
@@ -84,8 +83,8 @@ add_index_clause(MxConditions *conditions, IndexClause *clause)
 /*
  * metaxy_deleted_at IS [NOT] NULL
  */
-static bool
-is_kind(const MxShape *shape, Node *clause, MxLatest *kind)
+bool
+mx_is_kind(const MxShape *shape, Node *clause, MxLatest *kind)
 {
 	NullTest   *test = (NullTest *) clause;
 	AttrNumber	attnum;

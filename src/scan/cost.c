@@ -90,19 +90,14 @@ mx_scan_cost(PlannerInfo *root, MxScanPath *path, const MxShape *shape,
 }
 
 /*
- * Samples among so many entries.
- *
- * The estimate for DISTINCT starts from the rows that are left of the table,
- * by its own count of them: here from those that the index gives, before the
- * other conditions.
+ * Samples among so many entries, those that the index gives before the other
+ * conditions.
  */
 static double
 count_samples(PlannerInfo *root, const MxScanPath *path, const MxShape *shape,
 			  double entries)
 {
 	List	   *columns = NIL;
-	double		rows = shape->rel->rows;
-	double		samples;
 
 	for (int key = 0; key < shape->nkeys; key++)
 	{
@@ -111,12 +106,7 @@ count_samples(PlannerInfo *root, const MxScanPath *path, const MxShape *shape,
 		if (!bms_is_member(key, path->pinned))
 			columns = lappend(columns, entry->expr);
 	}
-	if (columns == NIL)
-		return 1.0;
-	shape->rel->rows = entries;
-	samples = estimate_num_groups(root, columns, entries, NULL, NULL);
-	shape->rel->rows = rows;
-	return Min(samples, entries);
+	return mx_count_samples(root, shape->rel, columns, entries);
 }
 
 /*
@@ -128,35 +118,47 @@ static double
 key_correlation(PlannerInfo *root, const MxScanPath *path,
 				const MxShape *shape)
 {
-	IndexOptInfo *index = shape->index;
 	double		correlation = 0;
-	int			key = 0;
-	HeapTuple	tuple;
+	int			key = mx_first_free_key(shape, path->pinned);
 	AttStatsSlot slot;
 
-	while (key < shape->nkeys && bms_is_member(key, path->pinned))
-		key++;
 	if (key == shape->nkeys)
 		return 0;
-	tuple = SearchSysCache3(STATRELATTINH,
-							ObjectIdGetDatum(planner_rt_fetch(shape->rel->relid, root)->relid),
-							Int16GetDatum(index->indexkeys[key]),
-							BoolGetDatum(false));
-	if (!HeapTupleIsValid(tuple))
-		return 0;
-	if (get_attstatsslot(&slot, tuple, STATISTIC_KIND_CORRELATION,
-						 get_opfamily_member(index->opfamily[key],
-											 index->opcintype[key],
-											 index->opcintype[key],
-											 BTLessStrategyNumber),
-						 ATTSTATSSLOT_NUMBERS))
+	if (mx_key_statistics(root, shape, key, STATISTIC_KIND_CORRELATION,
+						  ATTSTATSSLOT_NUMBERS, &slot))
 	{
 		if (slot.nnumbers == 1)
 			correlation = slot.numbers[0];
 		free_attstatsslot(&slot);
 	}
-	ReleaseSysCache(tuple);
 	return key + 1 < shape->nkeys ? correlation * 0.75 : correlation;
+}
+
+/*
+ * What ANALYZE has found of a key, in the order of the index; returns false if
+ * it has not.  It is the caller's to free.
+ */
+bool
+mx_key_statistics(PlannerInfo *root, const MxShape *shape, int key, int kind,
+				  int flags, AttStatsSlot *slot)
+{
+	IndexOptInfo *index = shape->index;
+	Oid			relid = planner_rt_fetch(shape->rel->relid, root)->relid;
+	Oid			less = get_opfamily_member(index->opfamily[key],
+										   index->opcintype[key],
+										   index->opcintype[key],
+										   BTLessStrategyNumber);
+	HeapTuple	tuple = SearchSysCache3(STATRELATTINH,
+										ObjectIdGetDatum(relid),
+										Int16GetDatum(index->indexkeys[key]),
+										BoolGetDatum(false));
+	bool		found;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	found = get_attstatsslot(slot, tuple, kind, less, flags);
+	ReleaseSysCache(tuple);
+	return found;
 }
 
 /*

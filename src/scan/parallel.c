@@ -9,14 +9,11 @@
  */
 #include "postgres.h"
 
-#include "access/stratnum.h"
 #include "catalog/pg_statistic.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
-#include "parser/parsetree.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 #include "scan/scan.h"
 
@@ -37,22 +34,11 @@ mx_range_bounds(PlannerInfo *root, const MxShape *shape, int key)
 {
 	IndexOptInfo *index = shape->index;
 	TargetEntry *column = list_nth(index->indextlist, key);
-	Oid			less = get_opfamily_member(index->opfamily[key],
-										   index->opcintype[key],
-										   index->opcintype[key],
-										   BTLessStrategyNumber);
 	List	   *bounds = NIL;
-	HeapTuple	tuple;
 	AttStatsSlot slot;
 
-	tuple = SearchSysCache3(STATRELATTINH,
-							ObjectIdGetDatum(planner_rt_fetch(shape->rel->relid, root)->relid),
-							Int16GetDatum(index->indexkeys[key]),
-							BoolGetDatum(false));
-	if (!HeapTupleIsValid(tuple))
-		return NIL;
-	if (get_attstatsslot(&slot, tuple, STATISTIC_KIND_HISTOGRAM, less,
-						 ATTSTATSSLOT_VALUES))
+	if (mx_key_statistics(root, shape, key, STATISTIC_KIND_HISTOGRAM,
+						  ATTSTATSSLOT_VALUES, &slot))
 	{
 		if (slot.nvalues > FEW_RANGES &&
 			slot.stacoll == index->indexcollations[key])
@@ -64,7 +50,6 @@ mx_range_bounds(PlannerInfo *root, const MxShape *shape, int key)
 		}
 		free_attstatsslot(&slot);
 	}
-	ReleaseSysCache(tuple);
 	return bounds;
 }
 

@@ -82,15 +82,13 @@ add_parallel(PlannerInfo *root, RelOptInfo *joinrel, const MxShape *shape,
 	int			workers;
 	double		divisor;
 	List	   *bounds;
-	int			key = 0;
+	int			key = mx_first_free_key(shape, conditions->pinned);
 
 	if (!joinrel->consider_parallel)
 		return;
 	workers = compute_parallel_worker(shape->rel, shape->rel->pages,
 									  shape->index->pages,
 									  max_parallel_workers_per_gather);
-	while (key < shape->nkeys && bms_is_member(key, conditions->pinned))
-		key++;
 	if (workers <= 0 || key == shape->nkeys ||
 		(bounds = mx_range_bounds(root, shape, key)) == NIL)
 		return;

@@ -13,13 +13,9 @@
 #include "postgres.h"
 
 #include "access/stratnum.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "scan/scan.h"
-
-static void make_key(ScanKey scankey, Relation index, int key,
-					 StrategyNumber strategy);
 
 /*
  * Ranges between such bounds, for a scan with that many keys.
@@ -35,26 +31,11 @@ mx_ranges_new(Relation index, int key, List *bounds, int nkeys)
 	foreach(lc, bounds)
 		ranges->bounds[ranges->nbounds++] = lfirst_node(Const, lc)->constvalue;
 	ranges->keys = palloc(sizeof(ScanKeyData) * (nkeys + 2));
-	make_key(&ranges->from, index, key, BTGreaterEqualStrategyNumber);
-	make_key(&ranges->below, index, key, BTLessStrategyNumber);
+	mx_make_scankey(&ranges->from, index, key, BTGreaterEqualStrategyNumber);
+	mx_make_scankey(&ranges->below, index, key, BTLessStrategyNumber);
 	pg_atomic_init_u32(&ranges->own, 0);
 	ranges->next = &ranges->own;
 	return ranges;
-}
-
-static void
-make_key(ScanKey scankey, Relation index, int key, StrategyNumber strategy)
-{
-	Oid			type = index->rd_opcintype[key];
-	Oid			operator = get_opfamily_member(index->rd_opfamily[key], type,
-											   type, strategy);
-
-	if (!OidIsValid(operator))
-		elog(ERROR, "missing operator %d of type %u in operator family %u",
-			 strategy, type, index->rd_opfamily[key]);
-	ScanKeyEntryInitialize(scankey, 0, key + 1, strategy, type,
-						   index->rd_indcollation[key], get_opcode(operator),
-						   (Datum) 0);
 }
 
 /*

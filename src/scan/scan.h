@@ -24,6 +24,7 @@
 #include "nodes/execnodes.h"
 #include "nodes/extensible.h"
 #include "nodes/pathnodes.h"
+#include "utils/lsyscache.h"
 #include "port/atomics.h"
 #include "utils/snapshot.h"
 
@@ -208,6 +209,8 @@ extern MxShape *mx_shape_of_partition(PlannerInfo *root, const MxShape *shape,
 									  RelOptInfo *partition);
 
 /* in size.c */
+extern double mx_count_samples(PlannerInfo *root, RelOptInfo *rel,
+							   List *columns, double rows);
 extern void mx_scan_set_size(PlannerInfo *root, RelOptInfo *joinrel,
 							 const RelOptInfo *outer, const MxShape *shape);
 
@@ -222,6 +225,7 @@ extern bool mx_is_column(Node *node, Index relid, AttrNumber *attnum);
 /* in conditions.c */
 extern bool mx_sort_conditions(const MxShape *shape, List *clauses,
 							   MxConditions *conditions);
+extern bool mx_is_kind(const MxShape *shape, Node *clause, MxLatest *kind);
 extern bool mx_make_filters(const MxShape *shape, MxConditions *conditions);
 
 /* in path.c */
@@ -256,6 +260,9 @@ extern double mx_parallel_divisor(int workers);
 /* in cost.c */
 extern void mx_scan_cost(PlannerInfo *root, MxScanPath *path,
 						 const MxShape *shape, double loop_count);
+extern bool mx_key_statistics(PlannerInfo *root, const MxShape *shape,
+							  int key, int kind, int flags,
+							  AttStatsSlot *slot);
 
 /* in plan.c */
 extern const CustomPathMethods mx_scan_path_methods;
@@ -288,6 +295,8 @@ extern void mx_walk_begin(MxWalk *walk, Relation heap, Relation index,
 extern void mx_walk_start(MxWalk *walk, ScanKey keys, int nkeys);
 extern void mx_walk_stop(MxWalk *walk);
 extern void mx_walk_end(MxWalk *walk);
+extern void mx_make_scankey(ScanKey scankey, Relation index, int key,
+							StrategyNumber strategy);
 extern bool mx_walk_next(MxWalk *walk);
 extern void mx_walk_again(MxWalk *walk);
 extern void mx_walk_decided(MxWalk *walk, bool superseded);
@@ -317,6 +326,19 @@ extern TupleTableSlot *mx_oldest_first(MxScanState *state);
 extern struct MxSorter *mx_sorter_new(void);
 extern void mx_sorter_reset(struct MxSorter *sorter);
 extern TupleTableSlot *mx_heap_order(MxScanState *state);
+
+/*
+ * The first key that is not pinned to one value; the number of keys if all are.
+ */
+static inline int
+mx_first_free_key(const MxShape *shape, const Bitmapset *pinned)
+{
+	int			key = 0;
+
+	while (key < shape->nkeys && bms_is_member(key, pinned))
+		key++;
+	return key;
+}
 
 /*
  * Is a latest row wanted, by the flag of the index?  Without a flag, each is.

@@ -61,13 +61,10 @@ static double
 count_latest(PlannerInfo *root, const MxShape *shape)
 {
 	RelOptInfo *rel = shape->rel;
-	double		estimated = rel->rows;
 	bool		known = has_statistics(root, shape);
 	List	   *on_scope = NIL;
 	List	   *others = NIL;
-	List	   *columns;
 	double		versions;
-	double		samples;
 	ListCell   *lc;
 
 	foreach(lc, rel->baserestrictinfo)
@@ -85,13 +82,29 @@ count_latest(PlannerInfo *root, const MxShape *shape)
 							 clauselist_selectivity(root, on_scope, 0,
 													JOIN_INNER, NULL));
 
-	/* the estimate for DISTINCT starts from the table's own size */
-	rel->rows = versions;
-	columns = sample_columns(root, shape);
-	samples = columns == NIL ? 1.0 :
-		estimate_num_groups(root, columns, versions, NULL, NULL);
+	return mx_count_samples(root, rel, sample_columns(root, shape), versions) *
+		clauselist_selectivity(root, others, 0, JOIN_INNER, NULL);
+}
+
+/*
+ * Samples among so many of a table's rows, by the columns that tell them apart.
+ *
+ * The estimate for DISTINCT starts from the rows that are left of the table,
+ * by its own count of them: here from those that are meant.
+ */
+double
+mx_count_samples(PlannerInfo *root, RelOptInfo *rel, List *columns,
+				 double rows)
+{
+	double		estimated = rel->rows;
+	double		samples;
+
+	if (columns == NIL)
+		return 1.0;
+	rel->rows = rows;
+	samples = estimate_num_groups(root, columns, rows, NULL, NULL);
 	rel->rows = estimated;
-	return samples * clauselist_selectivity(root, others, 0, JOIN_INNER, NULL);
+	return Min(samples, rows);
 }
 
 static bool
@@ -112,14 +125,11 @@ has_statistics(PlannerInfo *root, const MxShape *shape)
 static bool
 is_usual(const MxShape *shape, RestrictInfo *rinfo)
 {
-	NullTest   *test = (NullTest *) rinfo->clause;
-	AttrNumber	attnum;
+	MxLatest	kind;
 
-	if (!IsA(test, NullTest))
-		return is_scope(shape, rinfo);
-	return test->nulltesttype == IS_NULL &&
-		mx_is_column((Node *) test->arg, shape->rel->relid, &attnum) &&
-		attnum == shape->deleted;
+	if (mx_is_kind(shape, (Node *) rinfo->clause, &kind))
+		return kind == MX_ACTIVE;
+	return is_scope(shape, rinfo);
 }
 
 /*

@@ -33,7 +33,8 @@
 
 static void find_equalities(MxWalk *walk);
 static void find_bounds(MxWalk *walk);
-static void find_last_bound(MxWalk *walk);
+static RegProcedure operator_function(Relation index, int key,
+									  StrategyNumber strategy);
 static bool may_jump(const MxWalk *walk);
 static void jump(MxWalk *walk);
 static bool same_sample(MxWalk *walk, IndexTuple entry);
@@ -83,17 +84,8 @@ find_equalities(MxWalk *walk)
 {
 	walk->equal = palloc(sizeof(FmgrInfo) * walk->nkeys);
 	for (int key = 0; key < walk->nkeys; key++)
-	{
-		Oid			type = walk->index->rd_opcintype[key];
-		Oid			operator = get_opfamily_member(walk->index->rd_opfamily[key],
-												   type, type,
-												   BTEqualStrategyNumber);
-
-		if (!OidIsValid(operator))
-			elog(ERROR, "missing equality of type %u in operator family %u",
-				 type, walk->index->rd_opfamily[key]);
-		fmgr_info(get_opcode(operator), &walk->equal[key]);
-	}
+		fmgr_info(operator_function(walk->index, key, BTEqualStrategyNumber),
+				  &walk->equal[key]);
 }
 
 /*
@@ -122,24 +114,37 @@ find_bounds(MxWalk *walk)
 									   (Datum) 0);
 	}
 	walk->bounds[walk->nkeys - 1].sk_flags |= SK_ROW_END;
-	find_last_bound(walk);
+	mx_make_scankey(&walk->last_bound, walk->index, walk->nkeys - 1,
+					walk->bounds[walk->nkeys - 1].sk_strategy);
 }
 
-static void
-find_last_bound(MxWalk *walk)
+/*
+ * A comparison of a key with a value, which is filled in later.
+ */
+void
+mx_make_scankey(ScanKey scankey, Relation index, int key,
+				StrategyNumber strategy)
 {
-	int			key = walk->nkeys - 1;
-	Oid			type = walk->index->rd_opcintype[key];
-	StrategyNumber strategy = walk->bounds[key].sk_strategy;
-	Oid			operator = get_opfamily_member(walk->index->rd_opfamily[key],
-											   type, type, strategy);
+	ScanKeyEntryInitialize(scankey, 0, key + 1, strategy,
+						   index->rd_opcintype[key],
+						   index->rd_indcollation[key],
+						   operator_function(index, key, strategy), (Datum) 0);
+}
+
+/*
+ * The function of the index's own operator for a key.
+ */
+static RegProcedure
+operator_function(Relation index, int key, StrategyNumber strategy)
+{
+	Oid			type = index->rd_opcintype[key];
+	Oid			operator = get_opfamily_member(index->rd_opfamily[key], type,
+											   type, strategy);
 
 	if (!OidIsValid(operator))
 		elog(ERROR, "missing operator %d of type %u in operator family %u",
-			 strategy, type, walk->index->rd_opfamily[key]);
-	ScanKeyEntryInitialize(&walk->last_bound, 0, key + 1, strategy, InvalidOid,
-						   walk->index->rd_indcollation[key],
-						   get_opcode(operator), (Datum) 0);
+			 strategy, type, index->rd_opfamily[key]);
+	return get_opcode(operator);
 }
 
 /*
