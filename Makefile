@@ -17,8 +17,8 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" metaxy.contr
 MODULE_big = metaxy
 OBJS = \
 	src/metaxy.o \
-	src/base/args.o src/base/clock.o src/base/own.o src/base/progress.o \
-	src/base/query.o src/base/quote.o src/base/rights.o src/base/store.o \
+	src/base/args.o src/base/clock.o src/base/own.o src/base/query.o \
+	src/base/quote.o src/base/rights.o src/base/store.o \
 	src/registry/catalog.o src/registry/check.o src/registry/drop.o \
 	src/registry/edge.o src/registry/feature.o src/registry/graph.o \
 	src/registry/join.o src/registry/order.o src/registry/ready.o \

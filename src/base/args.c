@@ -15,15 +15,24 @@
 #include "base/base.h"
 
 /*
- * Text argument that must not be NULL.
+ * 22004 for an argument that is NULL.
  */
-char *
-mx_arg_text(FunctionCallInfo fcinfo, int argno, const char *name)
+void
+mx_arg_require(FunctionCallInfo fcinfo, int argno, const char *name)
 {
 	if (PG_ARGISNULL(argno))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" must not be null", name)));
+}
+
+/*
+ * Text argument that must not be NULL.
+ */
+char *
+mx_arg_text(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	mx_arg_require(fcinfo, argno, name);
 	return text_to_cstring(PG_GETARG_TEXT_PP(argno));
 }
 
@@ -44,10 +53,7 @@ mx_arg_text_or_null(FunctionCallInfo fcinfo, int argno)
 bool
 mx_arg_bool(FunctionCallInfo fcinfo, int argno, const char *name)
 {
-	if (PG_ARGISNULL(argno))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", name)));
+	mx_arg_require(fcinfo, argno, name);
 	return PG_GETARG_BOOL(argno);
 }
 
@@ -75,10 +81,7 @@ mx_arg_limit(FunctionCallInfo fcinfo, int argno, const char *name)
 List *
 mx_arg_names(FunctionCallInfo fcinfo, int argno, const char *name)
 {
-	if (PG_ARGISNULL(argno))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", name)));
+	mx_arg_require(fcinfo, argno, name);
 	return mx_array_names(PG_GETARG_ARRAYTYPE_P(argno), name);
 }
 

@@ -48,6 +48,8 @@ extern bool mx_enable_latest_scan;
 extern int	mx_clock_shift;		/* milliseconds */
 
 /* in args.c: arguments of SQL-callable functions */
+extern void mx_arg_require(FunctionCallInfo fcinfo, int argno,
+						   const char *name);
 extern char *mx_arg_text(FunctionCallInfo fcinfo, int argno, const char *name);
 extern char *mx_arg_text_or_null(FunctionCallInfo fcinfo, int argno);
 extern bool mx_arg_bool(FunctionCallInfo fcinfo, int argno, const char *name);
@@ -79,16 +81,30 @@ extern Oid	mx_equality(Oid left, Oid right);
 extern void mx_append_operator(StringInfo sql, Oid operator);
 extern char *mx_collation_name(Oid collation);
 
-/* in progress.c: how far a call is */
+/* how far a call is, told to a client that has asked for it */
 #define MX_ERRCODE_PROGRESS MAKE_SQLSTATE('M', 'X', '0', '0', '1')
 
-extern void mx_tell_progress(const char *format,...) pg_attribute_printf(1, 2);
+/*
+ * Says what is done from now on, as by printf.  Of level INFO, which
+ * client_min_messages does not hold back, and which does not go to the server's
+ * log by default; its SQLSTATE tells it from other messages.
+ *
+ * The server's own progress views are closed to extensions.
+ */
+#define mx_tell_progress(...) \
+	do { \
+		if (mx_progress) \
+			ereport(INFO, \
+					(errcode(MX_ERRCODE_PROGRESS), \
+					 errmsg_internal(__VA_ARGS__))); \
+	} while (0)
 
 /* in rights.c: what the caller may do */
 extern bool mx_has_role(Oid role);
 extern void mx_require_table_owner(Oid relid);
 extern void mx_require_select(Oid relid);
 extern bool mx_may_select(Oid relid);
+extern bool mx_may_use_schema(Oid role, Oid schema, const char *privilege);
 extern void mx_require_insert(Oid relid);
 extern bool mx_rls_applies(Oid relid);
 

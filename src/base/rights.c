@@ -13,6 +13,8 @@
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 
@@ -58,6 +60,18 @@ bool
 mx_may_select(Oid relid)
 {
 	return pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+/*
+ * Has a role this privilege on a schema?
+ */
+bool
+mx_may_use_schema(Oid role, Oid schema, const char *privilege)
+{
+	return DatumGetBool(DirectFunctionCall3(has_schema_privilege_id_id,
+											ObjectIdGetDatum(role),
+											ObjectIdGetDatum(schema),
+											CStringGetTextDatum(privilege)));
 }
 
 /*

@@ -218,6 +218,7 @@ typedef struct MxCounter
 
 /* in look.c */
 extern void mx_look(MxDelete *delete);
+extern void mx_look_progress(const MxDelete *delete, int step);
 extern void mx_look_end(MxPlan *plan);
 
 /* in check.c */

@@ -69,9 +69,7 @@ mx_find(MxDelete *delete)
 	{
 		MxStep	   *step = &plan->steps[i];
 
-		mx_tell_progress("feature %d of %d: looking through \"%s\"", i + 1,
-						 plan->nsteps,
-						 delete->registry->features[step->feature].key);
+		mx_look_progress(delete, i);
 		find_doomed(delete, step);
 		if (step->doomed != NULL)
 			mx_store_register(step->doomed, psprintf("metaxy doomed %d", i));

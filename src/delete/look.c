@@ -56,6 +56,19 @@ mx_look(MxDelete *delete)
 }
 
 /*
+ * Tells which step is looked for.
+ */
+void
+mx_look_progress(const MxDelete *delete, int step)
+{
+	int			feature = delete->plan->steps[step].feature;
+
+	mx_tell_progress("feature %d of %d: looking through \"%s\"", step + 1,
+					 delete->plan->nsteps,
+					 delete->registry->features[feature].key);
+}
+
+/*
  * Gives back what was found, but for the figures.  After an error the
  * transaction does it.
  */

@@ -66,10 +66,7 @@ metaxy_undelete(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", "deletion_id")));
+	mx_arg_require(fcinfo, 0, "deletion_id");
 	request.dry_run = mx_arg_bool(fcinfo, 2, "dry_run");
 	if (!request.dry_run)
 	{
@@ -235,9 +232,7 @@ find_rows(MxDelete *delete)
 		CHECK_FOR_INTERRUPTS();
 		if (!OidIsValid(delete->registry->features[step->feature].relid))
 			continue;
-		mx_tell_progress("feature %d of %d: looking through \"%s\"", i + 1,
-						 delete->plan->nsteps,
-						 delete->registry->features[step->feature].key);
+		mx_look_progress(delete, i);
 		find_step(delete, step);
 		step->rows = step->doomed;
 		step->nrows = step->rows->nrows;

@@ -70,18 +70,12 @@ read_arguments(FunctionCallInfo fcinfo, MxPurge *purge)
 {
 	purge->context = CurrentMemoryContext;
 	purge->key = mx_arg_text(fcinfo, 0, "feature");
-	if (PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", "older_than")));
+	mx_arg_require(fcinfo, 1, "older_than");
 	purge->older_than = palloc(sizeof(Interval));
 	*purge->older_than = *PG_GETARG_INTERVAL_P(1);
 	purge->whole = true;
 	purge->history = mx_arg_bool(fcinfo, 2, "history");
-	if (PG_ARGISNULL(3))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", "batch_size")));
+	mx_arg_require(fcinfo, 3, "batch_size");
 	if (PG_GETARG_INT32(3) < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -22,7 +22,6 @@
 #include "parser/parser.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
@@ -68,14 +67,12 @@ const char *
 mx_view_load(const MxFeature *feature)
 {
 	Relation	rel = relation_open(feature->relid, AccessShareLock);
-	Datum		usage = DirectFunctionCall3(has_schema_privilege_id_id,
-											ObjectIdGetDatum(rel->rd_rel->relowner),
-											ObjectIdGetDatum(mx_schema_oid()),
-											CStringGetTextDatum("USAGE"));
+	bool		usage = mx_may_use_schema(rel->rd_rel->relowner,
+										  mx_schema_oid(), "USAGE");
 	bool		foreign = rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE;
 
 	relation_close(rel, AccessShareLock);
-	return foreign || !DatumGetBool(usage) ? "" :
+	return foreign || !usage ? "" :
 		psprintf(" AND %s.metaxy_load()", mx_schema());
 }
 

@@ -21,7 +21,6 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -334,13 +333,7 @@ type_exists(const char *name, Oid schema)
 static void
 require_create(Oid owner, Oid schema)
 {
-	Datum		allowed;
-
-	allowed = DirectFunctionCall3(has_schema_privilege_id_id,
-								  ObjectIdGetDatum(owner),
-								  ObjectIdGetDatum(schema),
-								  CStringGetTextDatum("CREATE"));
-	if (!DatumGetBool(allowed))
+	if (!mx_may_use_schema(owner, schema, "CREATE"))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("role \"%s\" cannot create views in schema \"%s\"",

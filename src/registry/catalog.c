@@ -195,27 +195,6 @@ mx_feature_require(const char *key)
 }
 
 /*
- * A copy in another context, without the project.
- */
-MxFeature *
-mx_feature_copy(const MxFeature *feature, MemoryContext context)
-{
-	MemoryContext save = MemoryContextSwitchTo(context);
-	MxFeature  *copy = palloc(sizeof(MxFeature));
-	ListCell   *lc;
-
-	*copy = *feature;
-	copy->key = pstrdup(feature->key);
-	copy->version = feature->version ? pstrdup(feature->version) : NULL;
-	copy->project = NULL;
-	copy->id_columns = NIL;
-	foreach(lc, feature->id_columns)
-		copy->id_columns = lappend(copy->id_columns, pstrdup(lfirst(lc)));
-	MemoryContextSwitchTo(save);
-	return copy;
-}
-
-/*
  * The keys of all features, by their places: names for the graph's nodes.
  */
 const char **

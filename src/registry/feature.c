@@ -57,10 +57,7 @@ metaxy_register(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("metaxy_register()");
 
 	registration.key = mx_arg_text(fcinfo, 0, "feature");
-	if (PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", "relation")));
+	mx_arg_require(fcinfo, 1, "relation");
 	registration.relid = PG_GETARG_OID(1);
 	registration.id_columns = mx_arg_names(fcinfo, 2, "id_columns");
 	registration.version = mx_arg_text_or_null(fcinfo, 3);

@@ -75,12 +75,12 @@ extern const char **mx_registry_names(const MxRegistry *registry);
 extern int	mx_registry_find(const MxRegistry *registry, const char *key);
 extern int	mx_registry_require(const MxRegistry *registry, const char *key);
 extern MxFeature *mx_feature_require(const char *key);
-extern MxFeature *mx_feature_copy(const MxFeature *feature,
-								  MemoryContext context);
 extern void mx_registry_lock(void);
 extern void mx_rename_lists(Jsonb *rename, List **from, List **to);
 
 /* in same.c */
+extern MxFeature *mx_feature_copy(const MxFeature *feature,
+								  MemoryContext context);
 extern bool mx_registry_same(const MxRegistry *a, const MxRegistry *b);
 extern bool mx_feature_same(const MxFeature *a, const MxFeature *b);
 

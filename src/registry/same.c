@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * same.c
- *		Whether the registry has changed between two looks.
+ *		What is kept of the registry, and whether it has changed between two
+ *		looks.
  *
  * src/registry/same.c
  *
@@ -52,6 +53,27 @@ mx_feature_same(const MxFeature *a, const MxFeature *b)
 {
 	return a->relid == b->relid && mx_same_text(a->version, b->version) &&
 		same_order(a->id_columns, b->id_columns);
+}
+
+/*
+ * A copy in another context, without the project.
+ */
+MxFeature *
+mx_feature_copy(const MxFeature *feature, MemoryContext context)
+{
+	MemoryContext save = MemoryContextSwitchTo(context);
+	MxFeature  *copy = palloc(sizeof(MxFeature));
+	ListCell   *lc;
+
+	*copy = *feature;
+	copy->key = pstrdup(feature->key);
+	copy->version = feature->version ? pstrdup(feature->version) : NULL;
+	copy->project = NULL;
+	copy->id_columns = NIL;
+	foreach(lc, feature->id_columns)
+		copy->id_columns = lappend(copy->id_columns, pstrdup(lfirst(lc)));
+	MemoryContextSwitchTo(save);
+	return copy;
 }
 
 static bool
