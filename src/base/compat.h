@@ -67,13 +67,24 @@
 	(TupleDescAttr(desc, (attnum) - 1)->attnotnull)
 #endif
 
-/* PostgreSQL 18 counts index searches where it is given a place for that */
-#if PG_VERSION_NUM >= 180000
-#define mx_index_beginscan(heap, index, snapshot, nkeys) \
-	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+/*
+ * PostgreSQL 16 wants to know the table where an index may be written to, and
+ * PostgreSQL 17 has no snapshots that are too old
+ */
+#if PG_VERSION_NUM >= 170000
+#define mx_bt_search(index, key, buffer, snapshot) \
+	_bt_search(index, NULL, key, buffer, BT_READ)
+#define mx_test_for_old_snapshot(snapshot, rel, page) ((void) 0)
+#elif PG_VERSION_NUM >= 160000
+#define mx_bt_search(index, key, buffer, snapshot) \
+	_bt_search(index, NULL, key, buffer, BT_READ, snapshot)
+#define mx_test_for_old_snapshot(snapshot, rel, page) \
+	TestForOldSnapshot(snapshot, rel, page)
 #else
-#define mx_index_beginscan(heap, index, snapshot, nkeys) \
-	index_beginscan(heap, index, snapshot, nkeys, 0)
+#define mx_bt_search(index, key, buffer, snapshot) \
+	_bt_search(index, key, buffer, BT_READ, snapshot)
+#define mx_test_for_old_snapshot(snapshot, rel, page) \
+	TestForOldSnapshot(snapshot, rel, page)
 #endif
 
 /* PostgreSQL 18 has EXPLAIN's state and its output in headers of their own */

@@ -21,6 +21,7 @@
 #include "scan/scan.h"
 
 static void add_index_clause(MxConditions *conditions, IndexClause *clause);
+static void take_out_arrays(MxConditions *conditions);
 static IndexClause *match_index(const MxShape *shape, RestrictInfo *rinfo,
 								bool *pins);
 static RestrictInfo *index_operator(const MxShape *shape, RestrictInfo *rinfo,
@@ -61,7 +62,38 @@ mx_sort_conditions(const MxShape *shape, List *clauses, MxConditions *conditions
 		else
 			conditions->filters = lappend(conditions->filters, rinfo);
 	}
+	take_out_arrays(conditions);
 	return true;
+}
+
+/*
+ * The walk is done for each value of an array, one after the other: that is of
+ * use where all columns before it have one value or an array, and once for a
+ * column.
+ */
+static void
+take_out_arrays(MxConditions *conditions)
+{
+	int			next = 0;		/* columns before it have values */
+	ListCell   *lc;
+
+	foreach(lc, conditions->index_clauses)
+	{
+		IndexClause *clause = lfirst_node(IndexClause, lc);
+		bool		array = IsA(clause->rinfo->clause, ScalarArrayOpExpr);
+
+		if (array && clause->indexcol != next)
+		{
+			conditions->filters = lappend(conditions->filters, clause->rinfo);
+			conditions->index_clauses =
+				foreach_delete_current(conditions->index_clauses, lc);
+			continue;
+		}
+		conditions->has_arrays |= array;
+		if (clause->indexcol == next &&
+			(array || bms_is_member(next, conditions->pinned)))
+			next++;
+	}
 }
 
 /*
@@ -170,28 +202,4 @@ index_array(const MxShape *shape, RestrictInfo *rinfo, MxEquality *equality)
 	equality->collation = clause->inputcollid;
 	equality->value = NULL;
 	return equality->attnum > 0;
-}
-
-/*
- * Takes the conditions out of the index; returns false if they have to stay.
- *
- * Where nearly all entries meet them, as with the current version, it takes
- * less to ask once a sample than once an entry.
- */
-bool
-mx_make_filters(const MxShape *shape, MxConditions *conditions)
-{
-	List	   *filters = NIL;
-	ListCell   *lc;
-
-	if (conditions->index_clauses == NIL ||
-		bms_num_members(conditions->pinned) == shape->nkeys)
-		return false;
-	foreach(lc, conditions->index_clauses)
-		filters = lappend(filters, lfirst_node(IndexClause, lc)->rinfo);
-
-	/* paths have the old list */
-	conditions->filters = list_concat(filters, conditions->filters);
-	conditions->index_clauses = NIL;
-	return true;
 }

@@ -66,6 +66,11 @@ mx_scan_cost(PlannerInfo *root, MxScanPath *path, const MxShape *shape,
 		 &correlation, &pages);
 
 	entries = clamp_row_est(selectivity * rel->tuples);
+
+	/* conditions are not asked of each entry */
+	index_total -= entries * cpu_operator_cost *
+		list_length(path->index_clauses);
+	index_total = Max(index_total, index_startup);
 	samples = count_samples(root, path, shape, entries);
 	fetches = samples;
 	if (path->plan.index_only)

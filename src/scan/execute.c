@@ -9,10 +9,12 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "access/tableam.h"
 #include "executor/executor.h"
 #include "executor/nodeIndexscan.h"
 #include "nodes/extensible.h"
+#include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "utils/rel.h"
 
@@ -20,6 +22,7 @@
 
 static Node *create_state(CustomScan *scan);
 static void begin(CustomScanState *node, EState *estate, int eflags);
+static void find_wanted(MxScanState *state);
 static void make_keys(MxScanState *state, List *quals);
 static TupleTableSlot *execute(CustomScanState *node);
 static TupleTableSlot *next_row(ScanState *node);
@@ -85,11 +88,15 @@ begin(CustomScanState *node, EState *estate, int eflags)
 
 	state->index = index_open(state->plan.index,
 							  exec_rt_fetch(relid, estate)->rellockmode);
+	if (state->plan.index_only)
+		find_wanted(state);
 	make_keys(state, linitial(plan->custom_exprs));
 	if (plan->scan.plan.parallel_aware)
 		state->ranges = mx_ranges_new(state->index, state->plan.range_key,
 									  lthird(plan->custom_private),
 									  state->nkeys);
+	else
+		state->arrays = mx_arrays_new(state);
 	mx_walk_begin(&state->walk, node->ss.ss_currentRelation, state->index,
 				  &state->plan, state->deleted, estate->es_snapshot,
 				  &state->counts);
@@ -97,6 +104,27 @@ begin(CustomScanState *node, EState *estate, int eflags)
 		state->group = mx_group_new();
 	else if (state->plan.order == MX_HEAP_ORDER)
 		state->sorter = mx_sorter_new();
+}
+
+/*
+ * Which keys the plan asks for.
+ */
+static void
+find_wanted(MxScanState *state)
+{
+	Plan	   *plan = state->css.ss.ps.plan;
+	Index		relid = ((Scan *) plan)->scanrelid;
+	Bitmapset  *wanted = NULL;
+
+	pull_varattnos((Node *) plan->targetlist, relid, &wanted);
+	pull_varattnos((Node *) plan->qual, relid, &wanted);
+	for (int key = 0; key < state->plan.nkeys; key++)
+	{
+		AttrNumber	attnum = state->index->rd_index->indkey.values[key];
+
+		if (bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, wanted))
+			state->wanted[state->nwanted++] = key;
+	}
 }
 
 /*
@@ -141,10 +169,12 @@ next_row(ScanState *node)
 		case MX_NEWEST_FIRST:
 			do
 				slot = mx_newest_first(state);
-			while (slot == NULL && mx_next_range(state));
+			while (slot == NULL && mx_next_part(state));
 			break;
 		case MX_OLDEST_FIRST:
-			slot = mx_oldest_first(state);
+			do
+				slot = mx_oldest_first(state);
+			while (slot == NULL && mx_next_part(state));
 			break;
 		default:
 			slot = mx_heap_order(state);
@@ -171,12 +201,14 @@ start(MxScanState *state)
 		ExecIndexEvalRuntimeKeys(state->runtime_context, state->runtime_keys,
 								 state->nruntime_keys);
 	}
+	mx_walk_stop(&state->walk);
 	if (state->ranges != NULL)
 	{
 		mx_ranges_reset(state->ranges);
-		if (!mx_next_range(state))
-			mx_walk_stop(&state->walk);
+		mx_next_range(state);
 	}
+	else if (state->arrays != NULL)
+		mx_arrays_start(state);
 	else
 		mx_walk_start(&state->walk, state->keys, state->nkeys);
 	if (state->sorter != NULL)
@@ -184,6 +216,18 @@ start(MxScanState *state)
 	if (state->group != NULL)
 		mx_group_reset(state->group);
 	state->started = true;
+}
+
+/*
+ * Where the walk is done in parts, starts it over the next one; returns false
+ * if none is left.
+ */
+bool
+mx_next_part(MxScanState *state)
+{
+	if (state->ranges != NULL)
+		return mx_next_range(state);
+	return state->arrays != NULL && mx_next_choice(state);
 }
 
 /*

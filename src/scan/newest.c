@@ -88,26 +88,20 @@ take(MxScanState *state)
 		mx_walk_trust(walk, &walk->tid);
 	else if (!mx_walk_fetch_current(walk, walk->best))
 		return;
-	mx_walk_take(walk, state->plan.index_only);
+	mx_walk_take(walk);
 }
 
 /*
  * The current entry becomes the best one so far.
  */
 void
-mx_walk_take(MxWalk *walk, bool keep_entry)
+mx_walk_take(MxWalk *walk)
 {
 	walk->have_best = true;
 	walk->best_tid = walk->tid;
 	walk->best_recency = walk->recency;
 	walk->best_tombstone = walk->has_flag && walk->tombstone;
-	if (keep_entry)
-	{
-		/* rows of a sample may have other bytes in what is equal */
-		if (!walk->new_key)
-			mx_walk_keep(walk);
-		walk->best_entry = walk->key;
-	}
+	walk->best_entry = walk->leaf.entry;
 }
 
 static bool
@@ -127,7 +121,7 @@ contend(MxScanState *state)
 
 	mx_walk_fetch_best(walk, &walk->best_tid);
 	if (mx_walk_fetch_current(walk, walk->other) && mx_walk_contend(walk))
-		mx_walk_take(walk, state->plan.index_only);
+		mx_walk_take(walk);
 }
 
 static TupleTableSlot *
@@ -140,8 +134,8 @@ give(MxScanState *state)
 }
 
 /*
- * A row of which only the columns of the index are there; the others have been
- * null from the start, and nobody asks for them.
+ * A row of which only those columns of the index are there that are asked for;
+ * the others have been null from the start.
  */
 TupleTableSlot *
 mx_entry_row(MxScanState *state, IndexTuple entry)
@@ -150,8 +144,9 @@ mx_entry_row(MxScanState *state, IndexTuple entry)
 	TupleDesc	desc = RelationGetDescr(state->index);
 
 	ExecClearTuple(slot);
-	for (int key = 0; key < state->plan.nkeys; key++)
+	for (int i = 0; i < state->nwanted; i++)
 	{
+		int			key = state->wanted[i];
 		AttrNumber	attnum = state->index->rd_index->indkey.values[key];
 
 		slot->tts_values[attnum - 1] =

@@ -13,7 +13,6 @@
  */
 #include "postgres.h"
 
-#include "access/relscan.h"
 #include "utils/memutils.h"
 
 #include "scan/scan.h"
@@ -127,7 +126,7 @@ collect(MxScanState *state, struct MxGroup *group)
 	{
 		MemoryContext save = MemoryContextSwitchTo(group->context);
 
-		candidate->entry = CopyIndexTuple(walk->scan->xs_itup);
+		candidate->entry = CopyIndexTuple(walk->leaf.entry);
 		MemoryContextSwitchTo(save);
 	}
 }

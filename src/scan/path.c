@@ -50,9 +50,6 @@ mx_scan_add_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
 	add_parallel(root, joinrel, shape, &conditions);
 	foreach(lc, shape->rel->ppilist)
 		add_parameterised(root, joinrel, inner, shape, extra, lfirst(lc));
-
-	if (mx_make_filters(shape, &conditions))
-		add_plain(root, joinrel, shape, &conditions);
 }
 
 static void
@@ -84,7 +81,7 @@ add_parallel(PlannerInfo *root, RelOptInfo *joinrel, const MxShape *shape,
 	List	   *bounds;
 	int			key = mx_first_free_key(shape, conditions->pinned);
 
-	if (!joinrel->consider_parallel)
+	if (!joinrel->consider_parallel || conditions->has_arrays)
 		return;
 	workers = compute_parallel_worker(shape->rel, shape->rel->pages,
 									  shape->index->pages,
@@ -132,22 +129,19 @@ mx_scan_partition_path(PlannerInfo *root, const MxShape *shape,
 
 	if (!mx_sort_conditions(shape, shape->rel->baserestrictinfo, &conditions))
 		return NULL;
-	do
+	for (MxScanOrder order = MX_NEWEST_FIRST; order <= MX_HEAP_ORDER; order++)
 	{
-		for (MxScanOrder order = MX_NEWEST_FIRST; order <= MX_HEAP_ORDER; order++)
-		{
-			MxScanPath *path = make_path(root, shape->rel, target, shape,
-										 &conditions, NULL, order);
+		MxScanPath *path = make_path(root, shape->rel, target, shape,
+									 &conditions, NULL, order);
 
-			if (path == NULL)
-				continue;
-			path->path.path.rows = rows;
-			mx_scan_cost(root, path, shape, 1.0);
-			if (best == NULL ||
-				path->path.path.total_cost < best->path.path.total_cost)
-				best = path;
-		}
-	} while (mx_make_filters(shape, &conditions));
+		if (path == NULL)
+			continue;
+		path->path.path.rows = rows;
+		mx_scan_cost(root, path, shape, 1.0);
+		if (best == NULL ||
+			path->path.path.total_cost < best->path.path.total_cost)
+			best = path;
+	}
 	return (Path *) best;
 }
 

@@ -17,6 +17,9 @@
 
 #include "scan/scan.h"
 
+static void make_bound(ScanKey scankey, Relation index, int key,
+					   StrategyNumber strategy);
+
 /*
  * Ranges between such bounds, for a scan with that many keys.
  */
@@ -31,11 +34,24 @@ mx_ranges_new(Relation index, int key, List *bounds, int nkeys)
 	foreach(lc, bounds)
 		ranges->bounds[ranges->nbounds++] = lfirst_node(Const, lc)->constvalue;
 	ranges->keys = palloc(sizeof(ScanKeyData) * (nkeys + 2));
-	mx_make_scankey(&ranges->from, index, key, BTGreaterEqualStrategyNumber);
-	mx_make_scankey(&ranges->below, index, key, BTLessStrategyNumber);
+	make_bound(&ranges->from, index, key, BTGreaterEqualStrategyNumber);
+	make_bound(&ranges->below, index, key, BTLessStrategyNumber);
 	pg_atomic_init_u32(&ranges->own, 0);
 	ranges->next = &ranges->own;
 	return ranges;
+}
+
+/*
+ * A comparison of a key with a value, which is filled in later.
+ */
+static void
+make_bound(ScanKey scankey, Relation index, int key, StrategyNumber strategy)
+{
+	ScanKeyEntryInitialize(scankey, 0, key + 1, strategy,
+						   index->rd_opcintype[key],
+						   index->rd_indcollation[key],
+						   mx_operator_function(index, key, strategy),
+						   (Datum) 0);
 }
 
 /*
@@ -50,41 +66,39 @@ mx_ranges_reset(MxRanges *ranges)
 }
 
 /*
- * Starts the walk over the next range; returns false if none is left, or if
- * there are no ranges.
+ * Starts the walk over the next range; returns false if none is left.
  */
 bool
 mx_next_range(MxScanState *state)
 {
 	MxRanges   *ranges = state->ranges;
-	ScanKeyData from;
-	ScanKeyData below;
 	int			before = 0;
+	int			n;
 	uint32		range;
 
-	if (ranges == NULL)
-		return false;
 	range = pg_atomic_fetch_add_u32(ranges->next, 1);
 	if (range > ranges->nbounds)
 		return false;
-
-	/* the first and the last have one bound, given twice */
-	from = range > 0 ? ranges->from : ranges->below;
-	from.sk_argument = ranges->bounds[range > 0 ? range - 1 : range];
-	below = range < ranges->nbounds ? ranges->below : ranges->from;
-	below.sk_argument = ranges->bounds[range < ranges->nbounds ? range :
-									   range - 1];
 
 	/* keys are in the order of the index's columns */
 	while (before < state->nkeys &&
 		   state->keys[before].sk_attno <= ranges->key + 1)
 		before++;
+	n = before;
 	memcpy(ranges->keys, state->keys, sizeof(ScanKeyData) * before);
-	ranges->keys[before] = from;
-	ranges->keys[before + 1] = below;
-	memcpy(ranges->keys + before + 2, state->keys + before,
+	if (range > 0)
+	{
+		ranges->keys[n] = ranges->from;
+		ranges->keys[n++].sk_argument = ranges->bounds[range - 1];
+	}
+	if (range < ranges->nbounds)
+	{
+		ranges->keys[n] = ranges->below;
+		ranges->keys[n++].sk_argument = ranges->bounds[range];
+	}
+	memcpy(ranges->keys + n, state->keys + before,
 		   sizeof(ScanKeyData) * (state->nkeys - before));
-	mx_walk_start(&state->walk, ranges->keys, state->nkeys + 2);
+	mx_walk_start(&state->walk, ranges->keys, n + state->nkeys - before);
 	return true;
 }
 

@@ -5,9 +5,10 @@
  *
  * The views are plain SQL: an anti-join of a table with itself.  A hook of
  * the planner recognises it (hook.c, shape.c, equality.c) and offers paths
- * (path.c, partition.c, cost.c) that walk an index on the id columns and the recency
- * (walk.c), and fetch the latest row of each sample alone, in the order of
- * the index (ordered.c) or in that of the heap (sorted.c).
+ * (path.c, partition.c, cost.c) that walk an index on the id columns and the
+ * recency (walk.c), page by page (leaf.c), and fetch the latest row of each
+ * sample alone, in the order of the index (newest.c, oldest.c) or in that of
+ * the heap (sorted.c).
  *
  * src/scan/scan.h
  *
@@ -18,6 +19,7 @@
 
 #include "access/genam.h"
 #include "access/itup.h"
+#include "access/nbtree.h"
 #include "access/parallel.h"
 #include "access/skey.h"
 #include "executor/tuptable.h"
@@ -74,6 +76,7 @@ typedef struct MxConditions
 	List	   *index_clauses;
 	List	   *filters;
 	Bitmapset  *pinned;			/* keys that an equality gives one value */
+	bool		has_arrays;		/* other keys have several values */
 	MxLatest	kind;			/* to be had from the index's flag */
 } MxConditions;
 
@@ -101,39 +104,72 @@ typedef struct MxScanCounts
 	Size		memory;			/* bytes, at most */
 } MxScanCounts;
 
+/* what is known of the equality of a key's values */
+typedef struct MxKey
+{
+	FmgrInfo	equal;			/* the index's own operator */
+	int16		length;
+	char		align;
+	bool		bytes_tell;		/* other bytes are another value */
+} MxKey;
+
+/* a leaf page of the index, and the part of it that is wanted */
+typedef struct MxLeaf
+{
+	Relation	index;
+	Snapshot	snapshot;
+	int			step;			/* 1: to the right; -1: to the left */
+	bool		trust_killed;	/* leave out entries that are marked dead */
+	BTScanInsert end;			/* where the walk ends */
+
+	Buffer		buffer;			/* pinned */
+	Page		page;			/* a copy */
+	OffsetNumber first;
+	OffsetNumber last;
+	int			next;			/* entry */
+	int			stop;			/* first one that is not wanted */
+	int			nentries;		/* between them, at first */
+	bool		ends;			/* no other page is wanted */
+
+	/* the current entry */
+	OffsetNumber at;
+	IndexTuple	entry;
+	ItemPointerData tid;
+	int			nposting;		/* more rows that share it */
+
+	OffsetNumber killed[MaxIndexTuplesPerPage];
+	int			nkilled;
+} MxLeaf;
+
 /* a walk over the entries of the index, sample by sample */
 typedef struct MxWalk
 {
 	Relation	heap;
 	Relation	index;
 	Snapshot	snapshot;
-	ScanDirection direction;
 	int			nkeys;
 	bool		has_flag;
 	bool		single;
 	bool		compact;		/* the index has no further columns */
 	AttrNumber	deleted;		/* column metaxy_deleted_at */
-	FmgrInfo   *equal;			/* the equality of each key */
+	MxKey	   *keys;
 	MxScanCounts *counts;
+	MemoryContext context;
+
+	/* between which entries, and what is asked of each sample there */
+	BTScanInsert lower;
+	BTScanInsert upper;
+	BTScanInsert beyond;		/* the current sample */
+	int			nequal;			/* all have the same values of so many keys */
+	ScanKey    *checks;
+	int			nchecks;
+	int			check_space;
 
 	/* where the walk is */
-	IndexScanDesc scan;			/* one of the two below */
-	IndexScanDesc first;
-	IndexScanDesc jumping;		/* the same with one more key */
+	MxLeaf		leaf;
 	bool		ended;
 	bool		again;			/* the current entry is to be given anew */
 	bool		decided;		/* the rest of the sample is not wanted */
-	int			run;			/* entries passed since then */
-
-	/* jumps to the next sample, see walk.c */
-	bool		can_jump;
-	ScanKey		keys;
-	int			nscankeys;
-	ScanKey		jump_keys;
-	ScanKey		jump_bounds;
-	ScanKey		bounds;			/* of each key */
-	ScanKeyData last_bound;		/* of the last one alone */
-	int			first_bound;
 
 	/* the current entry */
 	ItemPointerData tid;
@@ -141,13 +177,10 @@ typedef struct MxWalk
 	bool		tombstone;		/* known only with a flag */
 	bool		new_key;		/* the first of its sample */
 
-	/* an entry of the current sample, and one of the last */
-	bool		have_key;
+	/* the first entry of the current sample; on the page, or kept */
 	IndexTuple	key;
-	IndexTuple	keys_kept[2];
-	Size		key_space[2];
-	int			key_at;
-	MemoryContext context;
+	IndexTuple	kept[2];		/* and the best one */
+	Size		kept_space[2];
 
 	/* the heap */
 	struct IndexFetchTableData *fetch;
@@ -162,7 +195,7 @@ typedef struct MxWalk
 	bool		best_tombstone;
 	TimestampTz best_recency;
 	ItemPointerData best_tid;
-	IndexTuple	best_entry;		/* where only the index is read */
+	IndexTuple	best_entry;
 } MxWalk;
 
 /* in parallel: ranges of a key, of which each process takes the next one */
@@ -191,8 +224,11 @@ typedef struct MxScanState
 	int			nruntime_keys;
 	ExprContext *runtime_context;
 	bool		started;
-	MxRanges   *ranges;			/* NULL: the whole at once */
+	MxRanges   *ranges;			/* in parallel */
+	struct MxArrays *arrays;	/* with conditions that have several values */
 	MxWalk		walk;
+	int			nwanted;		/* where only the index is read: so many */
+	int			wanted[INDEX_MAX_KEYS]; /* keys are asked for, these */
 	struct MxGroup *group;		/* oldest first */
 	struct MxSorter *sorter;	/* in heap order */
 	MxScanCounts counts;
@@ -226,7 +262,6 @@ extern bool mx_is_column(Node *node, Index relid, AttrNumber *attnum);
 extern bool mx_sort_conditions(const MxShape *shape, List *clauses,
 							   MxConditions *conditions);
 extern bool mx_is_kind(const MxShape *shape, Node *clause, MxLatest *kind);
-extern bool mx_make_filters(const MxShape *shape, MxConditions *conditions);
 
 /* in path.c */
 extern void mx_scan_add_paths(PlannerInfo *root, RelOptInfo *joinrel,
@@ -270,6 +305,7 @@ extern MxScanPlan mx_scan_plan(CustomScan *scan, AttrNumber *deleted);
 
 /* in execute.c */
 extern const CustomScanMethods mx_scan_methods;
+extern bool mx_next_part(MxScanState *state);
 
 /* in ranges.c */
 extern MxRanges *mx_ranges_new(Relation index, int key, List *bounds,
@@ -284,9 +320,34 @@ extern void mx_ranges_reinitialize(CustomScanState *node,
 extern void mx_ranges_worker(CustomScanState *node, shm_toc *toc,
 							 void *coordinate);
 
+/* in arrays.c */
+extern struct MxArrays *mx_arrays_new(MxScanState *state);
+extern bool mx_arrays_start(MxScanState *state);
+extern bool mx_next_choice(MxScanState *state);
+
 /* in explain.c */
 extern void mx_scan_explain(CustomScanState *node, List *ancestors,
 							struct ExplainState *es);
+
+/* in leaf.c */
+extern void mx_leaf_init(MxLeaf *leaf, Relation index, Snapshot snapshot,
+						 bool forward);
+extern bool mx_leaf_seek(MxLeaf *leaf, BTScanInsert from, BTScanInsert end);
+extern bool mx_leaf_next(MxLeaf *leaf);
+extern bool mx_leaf_step(MxLeaf *leaf);
+extern void mx_leaf_kill(MxLeaf *leaf);
+extern void mx_leaf_leave(MxLeaf *leaf);
+
+/* in sample.c */
+extern void mx_sample_init(MxWalk *walk);
+extern bool mx_same_sample(const MxWalk *walk, IndexTuple a, IndexTuple b);
+extern RegProcedure mx_operator_function(Relation index, int key,
+										 StrategyNumber strategy);
+
+/* in bounds.c */
+extern void mx_bounds_init(MxWalk *walk);
+extern bool mx_bounds_set(MxWalk *walk, ScanKey conditions, int nconditions);
+extern BTScanInsert mx_bounds_beyond(MxWalk *walk);
 
 /* in walk.c */
 extern void mx_walk_begin(MxWalk *walk, Relation heap, Relation index,
@@ -295,12 +356,9 @@ extern void mx_walk_begin(MxWalk *walk, Relation heap, Relation index,
 extern void mx_walk_start(MxWalk *walk, ScanKey keys, int nkeys);
 extern void mx_walk_stop(MxWalk *walk);
 extern void mx_walk_end(MxWalk *walk);
-extern void mx_make_scankey(ScanKey scankey, Relation index, int key,
-							StrategyNumber strategy);
 extern bool mx_walk_next(MxWalk *walk);
 extern void mx_walk_again(MxWalk *walk);
 extern void mx_walk_decided(MxWalk *walk, bool superseded);
-extern void mx_walk_keep(MxWalk *walk);
 
 /* in visible.c */
 extern bool mx_walk_fetch(MxWalk *walk, const ItemPointerData *tid,
@@ -314,7 +372,7 @@ extern bool mx_walk_contend(MxWalk *walk);
 /* in newest.c */
 extern TupleTableSlot *mx_newest_first(MxScanState *state);
 extern bool mx_settle(MxScanState *state);
-extern void mx_walk_take(MxWalk *walk, bool keep_entry);
+extern void mx_walk_take(MxWalk *walk);
 extern TupleTableSlot *mx_entry_row(MxScanState *state, IndexTuple entry);
 
 /* in oldest.c */
@@ -350,13 +408,36 @@ mx_wants(const MxScanPlan *plan, bool tombstone)
 }
 
 /*
- * Where an entry of that size has the recency, if nothing but the flag follows
- * it: entries without nulls, and ours have none, are padded to 8 bytes.
+ * The number of entries of the page that are left.
  */
-static inline Size
-mx_recency_offset(const MxWalk *walk, Size size)
+static inline int
+mx_leaf_remaining(const MxLeaf *leaf)
 {
-	return size - sizeof(TimestampTz) - (walk->has_flag ? MAXIMUM_ALIGNOF : 0);
+	return (leaf->stop - leaf->next) * leaf->step;
+}
+
+/*
+ * One of them, counted from 0.
+ */
+static inline IndexTuple
+mx_leaf_peek(const MxLeaf *leaf, int n)
+{
+	ItemId		item = PageGetItemId(leaf->page, leaf->next + n * leaf->step);
+
+	return (IndexTuple) PageGetItem(leaf->page, item);
+}
+
+/*
+ * Does the walk go from left to right, so that it meets a sample's rows as the
+ * plan wants them?
+ */
+static inline bool
+mx_walks_forward(Relation index, const MxScanPlan *plan)
+{
+	bool		descending =
+	(index->rd_indoption[plan->nkeys] & INDOPTION_DESC) != 0;
+
+	return (plan->order != MX_OLDEST_FIRST) == descending;
 }
 
 #endif							/* MX_SCAN_H */

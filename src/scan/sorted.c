@@ -136,7 +136,7 @@ fill(MxScanState *state, struct MxSorter *sorter)
 		state->counts.batches++;
 		while (!sorter->walked && !full(sorter))
 			sorter->walked = !add_sample(state, sorter) &&
-				!mx_next_range(state);
+				!mx_next_part(state);
 		state->counts.memory = Max(state->counts.memory, sizeof(Place) *
 								   ((Size) sorter->nplaces + sorter->nchains));
 	}

@@ -10,9 +10,9 @@
  */
 #include "postgres.h"
 
-#include "access/relscan.h"
 #include "access/tableam.h"
 #include "access/visibilitymap.h"
+#include "access/xact.h"
 #include "storage/predicate.h"
 
 #include "scan/scan.h"
@@ -47,8 +47,8 @@ mx_walk_fetch_current(MxWalk *walk, TupleTableSlot *slot)
 {
 	bool		found = mx_walk_fetch(walk, &walk->tid, slot);
 
-	if (!walk->scan->xactStartedInRecovery)
-		walk->scan->kill_prior_tuple = walk->all_dead;
+	if (walk->all_dead)
+		mx_leaf_kill(&walk->leaf);
 	return found;
 }
 
@@ -73,8 +73,9 @@ mx_walk_all_visible(MxWalk *walk)
 void
 mx_walk_trust(MxWalk *walk, const ItemPointerData *tid)
 {
-	PredicateLockPage(walk->heap, ItemPointerGetBlockNumber(tid),
-					  walk->snapshot);
+	if (IsolationIsSerializable())
+		PredicateLockPage(walk->heap, ItemPointerGetBlockNumber(tid),
+						  walk->snapshot);
 }
 
 /*

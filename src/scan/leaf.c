@@ -1,0 +1,414 @@
+/*-------------------------------------------------------------------------
+ *
+ * leaf.c
+ *		Leaf pages of the index, one after the other, in either direction.
+ *
+ * The server's own index scan takes each entry off the page by itself, compares
+ * it with the conditions and gives it through three calls.  Here entries are
+ * passed far more often than they are wanted, so a page is copied as it is, in
+ * one go and under a lock on it, and the rest is up to the walk.
+ *
+ * The rules are those of nbtree/README: links to neighbours are followed as
+ * they were when the page was read; a page that has been split since has its
+ * new right half before the old neighbour; the pin on the page is kept, which
+ * holds up VACUUM, so that no place in the heap that its entries point to is
+ * given to another row while the walk is here.
+ *
+ * src/scan/leaf.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/bufmgr.h"
+#include "storage/predicate.h"
+#include "utils/rel.h"
+
+#include "scan/scan.h"
+
+/* hops to the right in search of a page's left neighbour, as nbtree does */
+#define MANY_HOPS	4
+
+static Buffer descend(MxLeaf *leaf, BTScanInsert from);
+static bool load(MxLeaf *leaf, Buffer buffer);
+static void find_stop(MxLeaf *leaf);
+static bool is_beyond(const MxLeaf *leaf, BTScanInsert cut, OffsetNumber offset);
+static OffsetNumber find_cut(const MxLeaf *leaf, BTScanInsert cut);
+static Buffer step_right(MxLeaf *leaf, BlockNumber block);
+static Buffer step_left(MxLeaf *leaf, BlockNumber block, BlockNumber left);
+static BTPageOpaque read_page(MxLeaf *leaf, Buffer *buffer, BlockNumber block);
+static Buffer find_successor(MxLeaf *leaf, Buffer buffer);
+static void mark_killed(MxLeaf *leaf);
+
+void
+mx_leaf_init(MxLeaf *leaf, Relation index, Snapshot snapshot, bool forward)
+{
+	leaf->index = index;
+	leaf->snapshot = snapshot;
+	leaf->step = forward ? 1 : -1;
+	leaf->buffer = InvalidBuffer;
+	leaf->page = palloc(BLCKSZ);
+
+	/* on a standby, rows that are dead there may be seen here */
+	leaf->trust_killed = !TransactionStartedDuringRecovery();
+}
+
+/*
+ * Descends to where the cut "from" is; the entries up to the cut "end" will be
+ * given.  Returns false if the index has no pages.
+ */
+bool
+mx_leaf_seek(MxLeaf *leaf, BTScanInsert from, BTScanInsert end)
+{
+	Buffer		buffer;
+	OffsetNumber cut;
+
+	mx_leaf_leave(leaf);
+	leaf->end = end;
+	buffer = descend(leaf, from);
+	if (!BufferIsValid(buffer))
+		return false;
+	load(leaf, buffer);
+	cut = find_cut(leaf, from);
+	leaf->next = leaf->step > 0 ? cut : cut - 1;
+	find_stop(leaf);
+	return true;
+}
+
+/*
+ * The leaf page of a cut, locked.  An empty index has none: then a lock on all
+ * of it stands for the one on its page.
+ */
+static Buffer
+descend(MxLeaf *leaf, BTScanInsert from)
+{
+	Buffer		buffer;
+
+	pgstat_count_index_scan(leaf->index);
+	_bt_freestack(mx_bt_search(leaf->index, from, &buffer, leaf->snapshot));
+	if (!BufferIsValid(buffer))
+	{
+		PredicateLockRelation(leaf->index, leaf->snapshot);
+
+		/* there may have been an insertion before the lock */
+		if (IsolationIsSerializable())
+			_bt_freestack(mx_bt_search(leaf->index, from, &buffer,
+									   leaf->snapshot));
+	}
+	return buffer;
+}
+
+/*
+ * Takes a copy of a locked page, and unlocks it.  Returns false if the page is
+ * on its way out, and has no entries.
+ */
+static bool
+load(MxLeaf *leaf, Buffer buffer)
+{
+	Page		page = BufferGetPage(buffer);
+	PageHeader	header = (PageHeader) page;
+	BTPageOpaque opaque = BTPageGetOpaque(page);
+	bool		ignore = P_IGNORE(opaque);
+
+	mx_test_for_old_snapshot(leaf->snapshot, leaf->index, page);
+	if (!ignore)
+		PredicateLockPage(leaf->index, BufferGetBlockNumber(buffer),
+						  leaf->snapshot);
+	memcpy(leaf->page, page, header->pd_lower);
+	memcpy(leaf->page + header->pd_upper, page + header->pd_upper,
+		   BLCKSZ - header->pd_upper);
+	_bt_unlockbuf(leaf->index, buffer);
+
+	leaf->buffer = buffer;
+	leaf->first = P_FIRSTDATAKEY(opaque);
+	leaf->last = ignore ? leaf->first - 1 : PageGetMaxOffsetNumber(leaf->page);
+	leaf->nposting = 0;
+	leaf->nkilled = 0;
+	return !ignore;
+}
+
+/*
+ * Where to stop on this page, and whether the walk ends there.  The end is
+ * looked for only on the page that has it.
+ */
+static void
+find_stop(MxLeaf *leaf)
+{
+	OffsetNumber far = leaf->step > 0 ? leaf->last : leaf->first;
+	bool		forward = leaf->step > 0;
+
+	leaf->stop = far + leaf->step;
+	leaf->ends = false;
+	if (leaf->end->keysz > 0 && leaf->first <= leaf->last &&
+		is_beyond(leaf, leaf->end, far) == forward)
+	{
+		OffsetNumber cut = find_cut(leaf, leaf->end);
+
+		leaf->stop = forward ? cut : cut - 1;
+		leaf->ends = true;
+	}
+	/* the walk may begin where it ends */
+	if ((leaf->stop - leaf->next) * leaf->step < 0)
+		leaf->stop = leaf->next;
+	leaf->nentries = mx_leaf_remaining(leaf);
+}
+
+/*
+ * Does an entry lie to the right of the cut?
+ */
+static bool
+is_beyond(const MxLeaf *leaf, BTScanInsert cut, OffsetNumber offset)
+{
+	int32		order = _bt_compare(leaf->index, cut, leaf->page, offset);
+
+	return cut->nextkey ? order < 0 : order <= 0;
+}
+
+/*
+ * The first entry to the right of the cut; one after the last, if there is
+ * none.
+ */
+static OffsetNumber
+find_cut(const MxLeaf *leaf, BTScanInsert cut)
+{
+	OffsetNumber low = leaf->first;
+	OffsetNumber high = leaf->last + 1;
+
+	while (low < high)
+	{
+		OffsetNumber middle = low + (high - low) / 2;
+
+		if (is_beyond(leaf, cut, middle))
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+/*
+ * Goes on to the next entry of this page; returns false if there is none.
+ * Several rows may share an entry, and are given one by one.
+ */
+bool
+mx_leaf_next(MxLeaf *leaf)
+{
+	while (leaf->nposting == 0)
+	{
+		ItemId		item;
+
+		if (leaf->next == leaf->stop)
+			return false;
+		leaf->at = leaf->next;
+		leaf->next += leaf->step;
+		item = PageGetItemId(leaf->page, leaf->at);
+		if (ItemIdIsDead(item) && leaf->trust_killed)
+			continue;
+		leaf->entry = (IndexTuple) PageGetItem(leaf->page, item);
+		if (!BTreeTupleIsPosting(leaf->entry))
+		{
+			leaf->tid = leaf->entry->t_tid;
+			return true;
+		}
+		leaf->nposting = BTreeTupleGetNPosting(leaf->entry);
+	}
+	leaf->tid = *BTreeTupleGetPostingN(leaf->entry, leaf->step < 0 ?
+									   leaf->nposting - 1 :
+									   BTreeTupleGetNPosting(leaf->entry) -
+									   leaf->nposting);
+	leaf->nposting--;
+	return true;
+}
+
+/*
+ * Goes on to the neighbour of the page; returns false if that has none that is
+ * wanted.  Entries of the page are not to be looked at any more.
+ */
+bool
+mx_leaf_step(MxLeaf *leaf)
+{
+	BTPageOpaque opaque = BTPageGetOpaque(leaf->page);
+	bool		usable;
+
+	if (!BufferIsValid(leaf->buffer))
+		return false;
+	do
+	{
+		BlockNumber block = BufferGetBlockNumber(leaf->buffer);
+		BlockNumber next = leaf->step > 0 ? opaque->btpo_next :
+		opaque->btpo_prev;
+		Buffer		buffer;
+
+		mx_leaf_leave(leaf);
+		if (leaf->ends || next == P_NONE)
+			return false;
+		CHECK_FOR_INTERRUPTS();
+		buffer = leaf->step > 0 ? step_right(leaf, next) :
+			step_left(leaf, block, next);
+		if (!BufferIsValid(buffer))
+			return false;
+		usable = load(leaf, buffer);
+	} while (!usable);
+	leaf->next = leaf->step > 0 ? leaf->first : leaf->last;
+	find_stop(leaf);
+	return true;
+}
+
+/*
+ * The next page, locked.  It cannot have gone elsewhere: a page that is deleted
+ * keeps its link as long as somebody may follow one to it.
+ */
+static Buffer
+step_right(MxLeaf *leaf, BlockNumber block)
+{
+	return _bt_getbuf(leaf->index, block, BT_READ);
+}
+
+/*
+ * The page before "block", locked, where "left" was that when it was read.
+ * Since then that one may have been split, so that its right half is the
+ * neighbour now; or deleted; or the page itself has been deleted.
+ */
+static Buffer
+step_left(MxLeaf *leaf, BlockNumber block, BlockNumber left)
+{
+	Buffer		buffer = InvalidBuffer;
+
+	while (left != P_NONE)
+	{
+		BTPageOpaque opaque = read_page(leaf, &buffer, left);
+
+		for (int hops = 0;; hops++)
+		{
+			if (!P_ISDELETED(opaque) && opaque->btpo_next == block)
+				return buffer;
+			if (P_RIGHTMOST(opaque) || hops == MANY_HOPS)
+				break;
+			opaque = read_page(leaf, &buffer, opaque->btpo_next);
+		}
+
+		/* what has become of the page that the walk comes from? */
+		opaque = read_page(leaf, &buffer, block);
+		if (P_ISDELETED(opaque))
+			buffer = find_successor(leaf, buffer);
+		else if (opaque->btpo_prev == left)
+			ereport(ERROR,
+					errcode(ERRCODE_INDEX_CORRUPTED),
+					errmsg("could not find left sibling of block %u in index \"%s\"",
+						   block, RelationGetRelationName(leaf->index)));
+		opaque = BTPageGetOpaque(BufferGetPage(buffer));
+		block = BufferGetBlockNumber(buffer);
+		left = opaque->btpo_prev;
+		_bt_relbuf(leaf->index, buffer);
+		buffer = InvalidBuffer;
+		CHECK_FOR_INTERRUPTS();
+	}
+	return InvalidBuffer;
+}
+
+/*
+ * Releases a buffer, if there is one, and locks that page instead.
+ */
+static BTPageOpaque
+read_page(MxLeaf *leaf, Buffer *buffer, BlockNumber block)
+{
+	*buffer = _bt_relandgetbuf(leaf->index, *buffer, block, BT_READ);
+	return BTPageGetOpaque(BufferGetPage(*buffer));
+}
+
+/*
+ * The page that has got the part of a deleted one: the first to the right that
+ * is not deleted.
+ */
+static Buffer
+find_successor(MxLeaf *leaf, Buffer buffer)
+{
+	BTPageOpaque opaque = BTPageGetOpaque(BufferGetPage(buffer));
+
+	while (P_ISDELETED(opaque))
+	{
+		if (P_RIGHTMOST(opaque))
+			ereport(ERROR,
+					errcode(ERRCODE_INDEX_CORRUPTED),
+					errmsg("fell off the end of index \"%s\"",
+						   RelationGetRelationName(leaf->index)));
+		opaque = read_page(leaf, &buffer, opaque->btpo_next);
+	}
+	return buffer;
+}
+
+/*
+ * The current entry leads to a row that is dead to all: the index is told when
+ * the page is left.  Of rows that share an entry, all would have to be dead.
+ */
+void
+mx_leaf_kill(MxLeaf *leaf)
+{
+	if (!leaf->trust_killed || BTreeTupleIsPosting(leaf->entry))
+		return;
+	/* it may be asked for twice */
+	if (leaf->nkilled == 0 || leaf->killed[leaf->nkilled - 1] != leaf->at)
+		leaf->killed[leaf->nkilled++] = leaf->at;
+}
+
+/*
+ * Lets go of the page.
+ */
+void
+mx_leaf_leave(MxLeaf *leaf)
+{
+	if (!BufferIsValid(leaf->buffer))
+		return;
+	if (leaf->nkilled > 0)
+		mark_killed(leaf);
+	ReleaseBuffer(leaf->buffer);
+	leaf->buffer = InvalidBuffer;
+	leaf->next = leaf->stop;
+	leaf->nposting = 0;
+}
+
+/*
+ * A hint on the page itself, where the entries may have moved to the right by
+ * now, or been moved to another page.  The pin has kept their rows' places from
+ * being used anew.
+ */
+static void
+mark_killed(MxLeaf *leaf)
+{
+	Page		page = BufferGetPage(leaf->buffer);
+	bool		marked = false;
+
+	_bt_lockbuf(leaf->index, leaf->buffer, BT_READ);
+	for (int i = 0; i < leaf->nkilled; i++)
+	{
+		ItemId		copy = PageGetItemId(leaf->page, leaf->killed[i]);
+		IndexTuple	killed = (IndexTuple) PageGetItem(leaf->page, copy);
+		OffsetNumber offset = leaf->killed[i];
+
+		for (; offset <= PageGetMaxOffsetNumber(page); offset++)
+		{
+			ItemId		item = PageGetItemId(page, offset);
+			IndexTuple	entry = (IndexTuple) PageGetItem(page, item);
+
+			if (BTreeTupleIsPosting(entry) ||
+				!ItemPointerEquals(&entry->t_tid, &killed->t_tid))
+				continue;
+			if (!ItemIdIsDead(item))
+			{
+				ItemIdMarkDead(item);
+				marked = true;
+			}
+			break;
+		}
+	}
+	if (marked)
+	{
+		BTPageGetOpaque(page)->btpo_flags |= BTP_HAS_GARBAGE;
+		MarkBufferDirtyHint(leaf->buffer, true);
+	}
+	_bt_unlockbuf(leaf->index, leaf->buffer);
+}
