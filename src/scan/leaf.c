@@ -124,6 +124,7 @@ load(MxLeaf *leaf, Buffer buffer)
 	_bt_unlockbuf(leaf->index, buffer);
 
 	leaf->buffer = buffer;
+	leaf->nloads++;
 	leaf->first = P_FIRSTDATAKEY(opaque);
 	leaf->last = ignore ? leaf->first - 1 : PageGetMaxOffsetNumber(leaf->page);
 	leaf->nposting = 0;

@@ -16,7 +16,7 @@
 
 #include "scan/scan.h"
 
-static void take(MxScanState *state);
+static bool take(MxScanState *state);
 static bool is_tie(const MxWalk *walk);
 static void contend(MxScanState *state);
 static TupleTableSlot *give(MxScanState *state);
@@ -57,7 +57,13 @@ mx_settle(MxScanState *state)
 			break;
 		}
 		if (!walk->have_best)
-			take(state);
+		{
+			if (take(state) && !mx_walk_tie_follows(walk))
+			{
+				mx_walk_decided(walk, false);
+				break;
+			}
+		}
 		else if (is_tie(walk))
 			contend(state);
 		else
@@ -75,7 +81,7 @@ mx_settle(MxScanState *state)
 /*
  * Takes the current row for the best one, if it is visible.
  */
-static void
+static bool
 take(MxScanState *state)
 {
 	MxWalk	   *walk = &state->walk;
@@ -87,8 +93,9 @@ take(MxScanState *state)
 	if (!walk->best_fetched)
 		mx_walk_trust(walk, &walk->tid);
 	else if (!mx_walk_fetch_current(walk, walk->best))
-		return;
+		return false;
 	mx_walk_take(walk);
+	return true;
 }
 
 /*

@@ -90,6 +90,10 @@ mx_same_sample(const MxWalk *walk, IndexTuple a, IndexTuple b)
 	Size		at_a = 0;
 	Size		at_b = 0;
 
+	if (walk->compact && IndexTupleSize(a) == IndexTupleSize(b) &&
+		!BTreeTupleIsPosting(a) && !BTreeTupleIsPosting(b) &&
+		memcmp(start_a, start_b, mx_recency_offset(walk, a) - sizeof(IndexTupleData)) == 0)
+		return true;
 	for (int i = 0; i < walk->nkeys; i++)
 	{
 		const MxKey *key = &walk->keys[i];

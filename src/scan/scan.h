@@ -130,6 +130,7 @@ typedef struct MxLeaf
 	int			stop;			/* first one that is not wanted */
 	int			nentries;		/* between them, at first */
 	bool		ends;			/* no other page is wanted */
+	uint32		nloads;			/* pages read so far */
 
 	/* the current entry */
 	OffsetNumber at;
@@ -185,6 +186,9 @@ typedef struct MxWalk
 	/* the heap */
 	struct IndexFetchTableData *fetch;
 	Buffer		vm_buffer;
+	BlockNumber vm_block;		/* of the heap, asked for last, */
+	uint32		vm_load;		/* while this page was here */
+	bool		vm_answer;
 	bool		all_dead;		/* what was fetched last is */
 	TupleTableSlot *best;
 	TupleTableSlot *other;
@@ -359,6 +363,7 @@ extern void mx_walk_end(MxWalk *walk);
 extern bool mx_walk_next(MxWalk *walk);
 extern void mx_walk_again(MxWalk *walk);
 extern void mx_walk_decided(MxWalk *walk, bool superseded);
+extern bool mx_walk_tie_follows(const MxWalk *walk);
 
 /* in visible.c */
 extern bool mx_walk_fetch(MxWalk *walk, const ItemPointerData *tid,
@@ -438,6 +443,19 @@ mx_walks_forward(Relation index, const MxScanPlan *plan)
 	(index->rd_indoption[plan->nkeys] & INDOPTION_DESC) != 0;
 
 	return (plan->order != MX_OLDEST_FIRST) == descending;
+}
+
+/*
+ * Where an entry has the recency, if nothing but the flag follows it: entries
+ * without nulls, and ours have none, are padded to 8 bytes.
+ */
+static inline Size
+mx_recency_offset(const MxWalk *walk, IndexTuple entry)
+{
+	Size		size = BTreeTupleIsPosting(entry) ?
+	BTreeTupleGetPostingOffset(entry) : IndexTupleSize(entry);
+
+	return size - sizeof(TimestampTz) - (walk->has_flag ? MAXIMUM_ALIGNOF : 0);
 }
 
 #endif							/* MX_SCAN_H */

@@ -57,13 +57,21 @@ mx_walk_fetch_current(MxWalk *walk, TupleTableSlot *slot)
  * asked.
  *
  * The walk still holds the entry's page of the index, so VACUUM has not given
- * its place in the heap to another row.
+ * its place in the heap to another row.  The answer holds for all entries that
+ * were on the page when it was read, but not for those that came later.
  */
 bool
 mx_walk_all_visible(MxWalk *walk)
 {
-	return VM_ALL_VISIBLE(walk->heap, ItemPointerGetBlockNumber(&walk->tid),
-						  &walk->vm_buffer);
+	BlockNumber block = ItemPointerGetBlockNumber(&walk->tid);
+
+	if (walk->vm_load != walk->leaf.nloads || walk->vm_block != block)
+	{
+		walk->vm_load = walk->leaf.nloads;
+		walk->vm_block = block;
+		walk->vm_answer = VM_ALL_VISIBLE(walk->heap, block, &walk->vm_buffer);
+	}
+	return walk->vm_answer;
 }
 
 /*

@@ -32,6 +32,8 @@ static bool meets_checks(MxWalk *walk);
 static void keep_entries(MxWalk *walk);
 static IndexTuple keep(MxWalk *walk, int at, IndexTuple entry);
 static void read_recency(MxWalk *walk);
+static TimestampTz recency_of(const MxWalk *walk, IndexTuple entry,
+							  bool *tombstone);
 
 /*
  * Prepares a walk; mx_walk_start starts it.
@@ -315,33 +317,49 @@ keep(MxWalk *walk, int at, IndexTuple entry)
 /*
  * What the current entry says of its row besides the keys.  There are no
  * nulls.
- *
- * Where nothing but the flag follows the recency, that has its place at the
- * end: entries without nulls, and ours have none, are padded to 8 bytes.
  */
 static void
 read_recency(MxWalk *walk)
 {
-	IndexTuple	entry = walk->leaf.entry;
+	walk->tid = walk->leaf.tid;
+	walk->recency = recency_of(walk, walk->leaf.entry, &walk->tombstone);
+}
+
+/*
+ * The recency of an entry, and with a flag whether it is a tombstone's.
+ */
+static TimestampTz
+recency_of(const MxWalk *walk, IndexTuple entry, bool *tombstone)
+{
 	TupleDesc	desc = RelationGetDescr(walk->index);
+	TimestampTz recency;
 	bool		isnull;
 
-	walk->tid = walk->leaf.tid;
 	if (walk->compact)
 	{
-		Size		size = BTreeTupleIsPosting(entry) ?
-		BTreeTupleGetPostingOffset(entry) : IndexTupleSize(entry);
-		char	   *place = (char *) entry + size - sizeof(TimestampTz) -
-		(walk->has_flag ? MAXIMUM_ALIGNOF : 0);
+		char	   *place = (char *) entry + mx_recency_offset(walk, entry);
 
-		memcpy(&walk->recency, place, sizeof(TimestampTz));
-		if (walk->has_flag)
-			walk->tombstone = place[sizeof(TimestampTz)] != 0;
-		return;
+		memcpy(&recency, place, sizeof(TimestampTz));
+		*tombstone = walk->has_flag && place[sizeof(TimestampTz)] != 0;
+		return recency;
 	}
-	walk->recency = DatumGetTimestampTz(index_getattr(entry, walk->nkeys + 1,
-													  desc, &isnull));
-	if (walk->has_flag)
-		walk->tombstone = DatumGetBool(index_getattr(entry, walk->nkeys + 2,
-													 desc, &isnull));
+	recency = DatumGetTimestampTz(index_getattr(entry, walk->nkeys + 1, desc,
+												&isnull));
+	*tombstone = walk->has_flag &&
+		DatumGetBool(index_getattr(entry, walk->nkeys + 2, desc, &isnull));
+	return recency;
+}
+
+/*
+ * May the next entry have the same recency as the best row?  Only the page is
+ * asked; beyond it, it may.
+ */
+bool
+mx_walk_tie_follows(const MxWalk *walk)
+{
+	bool		tombstone;
+
+	return walk->leaf.nposting > 0 || mx_leaf_remaining(&walk->leaf) == 0 ||
+		(recency_of(walk, mx_leaf_peek(&walk->leaf, 0), &tombstone) ==
+		 walk->best_recency && tombstone == walk->best_tombstone);
 }
