@@ -80,20 +80,19 @@ other_image_differs(Relation index, int key)
 }
 
 /*
- * Do two entries belong to the same sample?
+ * Does an entry belong to the current sample?  Key by key, where not all bytes
+ * are the same.
  */
 bool
-mx_same_sample(const MxWalk *walk, IndexTuple a, IndexTuple b)
+mx_same_values(const MxWalk *walk, IndexTuple entry)
 {
+	IndexTuple	a = entry;
+	IndexTuple	b = walk->key;
 	const char *start_a = (char *) a + IndexInfoFindDataOffset(a->t_info);
 	const char *start_b = (char *) b + IndexInfoFindDataOffset(b->t_info);
 	Size		at_a = 0;
 	Size		at_b = 0;
 
-	if (walk->compact && IndexTupleSize(a) == IndexTupleSize(b) &&
-		!BTreeTupleIsPosting(a) && !BTreeTupleIsPosting(b) &&
-		memcmp(start_a, start_b, mx_recency_offset(walk, a) - sizeof(IndexTupleData)) == 0)
-		return true;
 	for (int i = 0; i < walk->nkeys; i++)
 	{
 		const MxKey *key = &walk->keys[i];

@@ -344,7 +344,7 @@ extern void mx_leaf_leave(MxLeaf *leaf);
 
 /* in sample.c */
 extern void mx_sample_init(MxWalk *walk);
-extern bool mx_same_sample(const MxWalk *walk, IndexTuple a, IndexTuple b);
+extern bool mx_same_values(const MxWalk *walk, IndexTuple entry);
 extern RegProcedure mx_operator_function(Relation index, int key,
 										 StrategyNumber strategy);
 
@@ -456,6 +456,23 @@ mx_recency_offset(const MxWalk *walk, IndexTuple entry)
 	BTreeTupleGetPostingOffset(entry) : IndexTupleSize(entry);
 
 	return size - sizeof(TimestampTz) - (walk->has_flag ? MAXIMUM_ALIGNOF : 0);
+}
+
+/*
+ * Does an entry belong to the current sample?  Mostly the bytes before the
+ * recency are the same, or else the keys have to be looked at.
+ */
+static inline bool
+mx_same_sample(const MxWalk *walk, IndexTuple entry)
+{
+	IndexTuple	key = walk->key;
+
+	if (walk->compact && entry->t_info == key->t_info &&
+		(key->t_info & INDEX_ALT_TID_MASK) == 0 &&
+		memcmp(entry + 1, key + 1, mx_recency_offset(walk, key) -
+			   sizeof(IndexTupleData)) == 0)
+		return true;
+	return mx_same_values(walk, entry);
 }
 
 #endif							/* MX_SCAN_H */

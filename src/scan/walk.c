@@ -132,7 +132,7 @@ mx_walk_next(MxWalk *walk)
 		if (walk->ended || !next_entry(walk))
 			break;
 		walk->new_key = passed || walk->key == NULL ||
-			!mx_same_sample(walk, walk->leaf.entry, walk->key);
+			!mx_same_sample(walk, walk->leaf.entry);
 		if (walk->new_key)
 		{
 			walk->key = walk->leaf.entry;
@@ -225,7 +225,7 @@ count_same(MxWalk *walk)
 		int			probe = met ? same + (other - same) / 2 :
 		Min(same + step, other) - 1;
 
-		if (mx_same_sample(walk, mx_leaf_peek(&walk->leaf, probe), walk->key))
+		if (mx_same_sample(walk, mx_leaf_peek(&walk->leaf, probe)))
 		{
 			same = probe + 1;
 			if (same >= SHORT_RUN)
