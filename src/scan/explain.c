@@ -19,7 +19,7 @@
 
 static void explain_conditions(MxScanState *state, List *ancestors,
 							   ExplainState *es);
-static void explain_counts(const MxScanState *state, ExplainState *es);
+static void explain_batches(const MxScanCounts *counts, ExplainState *es);
 
 void
 mx_scan_explain(CustomScanState *node, List *ancestors, ExplainState *es)
@@ -43,8 +43,11 @@ mx_scan_explain(CustomScanState *node, List *ancestors, ExplainState *es)
 		ExplainPropertyText("Index Filter", kinds[state->plan.kind], es);
 	if (state->conditions != NIL)
 		explain_conditions(state, ancestors, es);
-	if (es->analyze)
-		explain_counts(state, es);
+	if (!es->analyze)
+		return;
+	mx_explain_counts(&state->counts, es);
+	if (state->plan.order == MX_HEAP_ORDER)
+		explain_batches(&state->counts, es);
 }
 
 static void
@@ -60,21 +63,24 @@ explain_conditions(MxScanState *state, List *ancestors, ExplainState *es)
 										   es->verbose, false), es);
 }
 
-static void
-explain_counts(const MxScanState *state, ExplainState *es)
+/*
+ * What every node counts.
+ */
+void
+mx_explain_counts(const MxScanCounts *counts, ExplainState *es)
 {
-	const MxScanCounts *counts = &state->counts;
-
 	ExplainPropertyInteger("Keys", NULL, counts->keys, es);
 	ExplainPropertyInteger("Heap Fetches", NULL, counts->fetches, es);
 	ExplainPropertyInteger("Skipped", NULL, counts->skipped, es);
 	if (counts->descents > 0)
 		ExplainPropertyInteger("Descents", NULL, counts->descents, es);
-	if (state->plan.order == MX_HEAP_ORDER)
-	{
-		ExplainPropertyInteger("Batches", NULL, counts->batches, es);
-		if (es->costs || es->timing)
-			ExplainPropertyInteger("Memory", "kB",
-								   (counts->memory + 1023) / 1024, es);
-	}
+}
+
+static void
+explain_batches(const MxScanCounts *counts, ExplainState *es)
+{
+	ExplainPropertyInteger("Batches", NULL, counts->batches, es);
+	if (es->costs || es->timing)
+		ExplainPropertyInteger("Memory", "kB",
+							   (counts->memory + 1023) / 1024, es);
 }

@@ -28,6 +28,7 @@ void
 mx_scan_init(void)
 {
 	RegisterCustomScanMethods(&mx_scan_methods);
+	RegisterCustomScanMethods(&mx_filter_methods);
 	next_hook = set_join_pathlist_hook;
 	set_join_pathlist_hook = add_paths;
 }
@@ -84,5 +85,8 @@ add_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer,
 	if (IS_PARTITIONED_REL(outer))
 		mx_scan_add_append(root, joinrel, shape);
 	else if (mx_shape_find_index(root, shape))
+	{
 		mx_scan_add_paths(root, joinrel, inner, shape, extra);
+		mx_filter_add_paths(root, joinrel, inner, shape, extra);
+	}
 }

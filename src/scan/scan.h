@@ -33,6 +33,7 @@
 #include "read/read.h"
 
 #define MX_SCAN_NAME	"Metaxy Latest Scan"
+#define MX_FILTER_NAME	"Metaxy Latest Filter"
 
 /* bytes that a row in heap order takes of work_mem */
 #define MX_SORTED_ENTRY	12
@@ -292,6 +293,21 @@ typedef struct MxScanPath
 	List	   *filters;		/* of RestrictInfo, on the latest row */
 } MxScanPath;
 
+/* a path that looks up the rows of another one */
+typedef struct MxFilterPath
+{
+	CustomPath	path;
+	const MxShape *shape;
+} MxFilterPath;
+
+/* in filter_path.c */
+extern void mx_filter_add_paths(PlannerInfo *root, RelOptInfo *joinrel,
+								RelOptInfo *inner, const MxShape *shape,
+								JoinPathExtraData *extra);
+
+/* in filter.c */
+extern const CustomScanMethods mx_filter_methods;
+
 /* in parallel.c */
 extern List *mx_range_bounds(PlannerInfo *root, const MxShape *shape, int key);
 extern double mx_parallel_divisor(int workers);
@@ -332,6 +348,8 @@ extern bool mx_next_choice(MxScanState *state);
 /* in explain.c */
 extern void mx_scan_explain(CustomScanState *node, List *ancestors,
 							struct ExplainState *es);
+extern void mx_explain_counts(const MxScanCounts *counts,
+							  struct ExplainState *es);
 
 /* in leaf.c */
 extern void mx_leaf_init(MxLeaf *leaf, Relation index, Snapshot snapshot,

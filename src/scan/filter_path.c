@@ -1,0 +1,218 @@
+/*-------------------------------------------------------------------------
+ *
+ * filter_path.c
+ *		Paths that look rows up that another path has found.
+ *
+ * Where a condition leaves few rows of the table, found by an index of its own,
+ * walking over all samples is a waste: each row is looked up in the index on
+ * the samples, whether it is the latest one.
+ *
+ * src/scan/filter_path.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/sysattr.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "parser/parsetree.h"
+#include "utils/lsyscache.h"
+#include "utils/spccache.h"
+
+#include "scan/scan.h"
+
+static void add_filter(PlannerInfo *root, RelOptInfo *joinrel,
+					   RelOptInfo *inner, const MxShape *shape,
+					   JoinPathExtraData *extra, Path *rows, bool partial);
+static void cost_filter(PlannerInfo *root, CustomPath *path,
+						const MxShape *shape, const Path *rows);
+static List *key_values(PlannerInfo *root, const MxShape *shape, List **types);
+static MxEquality *equality_of(List *equalities, AttrNumber attnum);
+static Plan *make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
+					   List *tlist, List *clauses, List *custom_plans);
+
+static const CustomPathMethods filter_path_methods = {
+	.CustomName = MX_FILTER_NAME,
+	.PlanCustomPath = make_plan
+};
+
+/*
+ * Adds them to the paths of "joinrel", the anti-join of shape->rel with
+ * "inner": one for each path of the table.
+ */
+void
+mx_filter_add_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
+					const MxShape *shape, JoinPathExtraData *extra)
+{
+	ListCell   *lc;
+
+	foreach(lc, shape->rel->pathlist)
+		add_filter(root, joinrel, inner, shape, extra, lfirst(lc), false);
+	if (!joinrel->consider_parallel)
+		return;
+	foreach(lc, shape->rel->partial_pathlist)
+		add_filter(root, joinrel, inner, shape, extra, lfirst(lc), true);
+}
+
+static void
+add_filter(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
+		   const MxShape *shape, JoinPathExtraData *extra, Path *rows,
+		   bool partial)
+{
+	List	   *clauses = list_copy(extra->restrictlist);
+	Relids		outer = PATH_REQ_OUTER(rows);
+	CustomPath *path;
+
+	if (bms_overlap(outer, inner->relids))
+		return;
+	path = (CustomPath *) newNode(sizeof(MxFilterPath), T_CustomPath);
+	path->path.pathtype = T_CustomScan;
+	path->path.parent = joinrel;
+	path->path.pathtarget = joinrel->reltarget;
+	path->path.param_info =
+		get_joinrel_parampathinfo(root, joinrel, rows,
+								  inner->cheapest_total_path, extra->sjinfo,
+								  bms_copy(outer), &clauses);
+	/* a clause that is neither of the table nor of the join */
+	if (list_length(clauses) != list_length(extra->restrictlist))
+		return;
+	path->path.parallel_safe = joinrel->consider_parallel &&
+		rows->parallel_safe;
+	path->path.parallel_workers = rows->parallel_workers;
+	path->path.rows = path->path.param_info != NULL ?
+		path->path.param_info->ppi_rows : joinrel->rows;
+	if (partial)
+		path->path.rows = clamp_row_est(path->path.rows /
+										mx_parallel_divisor(rows->parallel_workers));
+	path->path.pathkeys = rows->pathkeys;
+	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
+	path->custom_paths = list_make1(rows);
+	path->methods = &filter_path_methods;
+	((MxFilterPath *) path)->shape = shape;
+	cost_filter(root, path, shape, rows);
+	if (partial)
+		add_partial_path(joinrel, &path->path);
+	else
+		add_path(joinrel, &path->path);
+}
+
+/*
+ * A descent for each row, as the planner reckons for an index, and a look at the
+ * heap where not everybody sees the row that is found.
+ */
+static void
+cost_filter(PlannerInfo *root, CustomPath *path, const MxShape *shape,
+			const Path *rows)
+{
+	IndexOptInfo *index = shape->index;
+	RelOptInfo *rel = shape->rel;
+	double		fetches = rows->rows * (1.0 - rel->allvisfrac);
+	double		random_page;
+	Cost		run;
+
+	get_tablespace_page_costs(index->reltablespace, &random_page, NULL);
+	run = rows->rows * cpu_operator_cost *
+		(ceil(log2(Max(index->tuples, 2.0))) +
+		 (index->tree_height + 1) * 50.0);
+	run += index_pages_fetched(rows->rows, index->pages, index->pages, root) *
+		random_page;
+	if (fetches >= 1)
+		run += index_pages_fetched(fetches, rel->pages, index->pages, root) *
+			random_page;
+	run += rows->rows * (2 * cpu_index_tuple_cost + cpu_tuple_cost);
+
+	path->path.startup_cost = rows->startup_cost +
+		path->path.pathtarget->cost.startup;
+	path->path.total_cost = rows->total_cost + run +
+		path->path.pathtarget->cost.startup +
+		path->path.pathtarget->cost.per_tuple * path->path.rows;
+}
+
+/*
+ * Its expressions are the values of the keys and of the rank, in terms of the
+ * rows that are looked up.
+ */
+static Plan *
+make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
+		  List *clauses, List *custom_plans)
+{
+	const MxShape *shape = ((MxFilterPath *) path)->shape;
+	Index		relid = shape->rel->relid;
+	CustomScan *scan = makeNode(CustomScan);
+	NullTest   *flag = makeNode(NullTest);
+	List	   *types;
+	List	   *values = key_values(root, shape, &types);
+	Plan	   *rows = linitial(custom_plans);
+
+	flag->arg = (Expr *) linitial(castNode(CoalesceExpr, shape->recency)->args);
+	flag->nulltesttype = IS_NOT_NULL;
+	flag->location = -1;
+	values = lappend(values, shape->recency);
+	values = lappend(values, flag);
+	values = lappend(values, makeVar(relid, SelfItemPointerAttributeNumber,
+									 TIDOID, -1, InvalidOid, 0));
+
+	scan->scan.plan.targetlist = tlist;
+	scan->flags = path->flags;
+	scan->custom_plans = custom_plans;
+	scan->custom_exprs = values;
+	scan->custom_private =
+		list_make3(list_make2_oid(shape->index->indexoid,
+								  planner_rt_fetch(relid, root)->relid),
+				   types,
+				   list_make3_int(shape->nkeys, shape->has_flag,
+								  shape->deleted));
+	scan->custom_scan_tlist = copyObject(rows->targetlist);
+	scan->methods = &mx_filter_methods;
+	return &scan->scan.plan;
+}
+
+/*
+ * The values of the keys: columns of the row where both sides of the join are
+ * compared, or what they are demanded to be; and the types of the latter.
+ */
+static List *
+key_values(PlannerInfo *root, const MxShape *shape, List **types)
+{
+	List	   *values = NIL;
+
+	*types = NIL;
+	for (int key = 0; key < shape->nkeys; key++)
+	{
+		AttrNumber	attnum = shape->index->indexkeys[key];
+		TargetEntry *column = list_nth(shape->index->indextlist, key);
+		MxEquality *given = equality_of(shape->scope, attnum);
+		Oid			left;
+		Oid			right = InvalidOid;
+
+		if (equality_of(shape->equalities, attnum) != NULL)
+			values = lappend(values, column->expr);
+		else
+		{
+			values = lappend(values, given->value);
+			op_input_types(given->operator, &left, &right);
+		}
+		*types = lappend_oid(*types, right);
+	}
+	return values;
+}
+
+static MxEquality *
+equality_of(List *equalities, AttrNumber attnum)
+{
+	ListCell   *lc;
+
+	foreach(lc, equalities)
+	{
+		if (((MxEquality *) lfirst(lc))->attnum == attnum)
+			return lfirst(lc);
+	}
+	return NULL;
+}
