@@ -5,8 +5,8 @@
  *
  * The server's own index scan takes each entry off the page by itself, compares
  * it with the conditions and gives it through three calls.  Here entries are
- * passed far more often than they are wanted, so a page is copied as it is, in
- * one go and under a lock on it, and the rest is up to the walk.
+ * passed far more often than they are wanted, so a page's are copied as they are,
+ * in one go and under a lock on it, and the rest is up to the walk.
  *
  * The rules are those of nbtree/README: links to neighbours are followed as
  * they were when the page was read; a page that has been split since has its
@@ -34,10 +34,12 @@
 #define MANY_HOPS	4
 
 static Buffer descend(MxLeaf *leaf, BTScanInsert from);
-static bool load(MxLeaf *leaf, Buffer buffer);
+static bool load(MxLeaf *leaf, Buffer buffer, BTScanInsert from);
 static void find_stop(MxLeaf *leaf);
-static bool is_beyond(const MxLeaf *leaf, BTScanInsert cut, OffsetNumber offset);
+static void copy_entries(MxLeaf *leaf, Page page);
+static bool is_beyond(const MxLeaf *leaf, BTScanInsert cut, int offset);
 static OffsetNumber find_cut(const MxLeaf *leaf, BTScanInsert cut);
+static int	count_inside(const MxLeaf *leaf);
 static Buffer step_right(MxLeaf *leaf, BlockNumber block);
 static Buffer step_left(MxLeaf *leaf, BlockNumber block, BlockNumber left);
 static BTPageOpaque read_page(MxLeaf *leaf, Buffer *buffer, BlockNumber block);
@@ -51,7 +53,7 @@ mx_leaf_init(MxLeaf *leaf, Relation index, Snapshot snapshot, bool forward)
 	leaf->snapshot = snapshot;
 	leaf->step = forward ? 1 : -1;
 	leaf->buffer = InvalidBuffer;
-	leaf->page = palloc(BLCKSZ);
+	leaf->copy = palloc(BLCKSZ);
 
 	/* on a standby, rows that are dead there may be seen here */
 	leaf->trust_killed = !TransactionStartedDuringRecovery();
@@ -65,17 +67,13 @@ bool
 mx_leaf_seek(MxLeaf *leaf, BTScanInsert from, BTScanInsert end)
 {
 	Buffer		buffer;
-	OffsetNumber cut;
 
 	mx_leaf_leave(leaf);
 	leaf->end = end;
 	buffer = descend(leaf, from);
 	if (!BufferIsValid(buffer))
 		return false;
-	load(leaf, buffer);
-	cut = find_cut(leaf, from);
-	leaf->next = leaf->step > 0 ? cut : cut - 1;
-	find_stop(leaf);
+	load(leaf, buffer, from);
 	return true;
 }
 
@@ -103,66 +101,121 @@ descend(MxLeaf *leaf, BTScanInsert from)
 }
 
 /*
- * Takes a copy of a locked page, and unlocks it.  Returns false if the page is
- * on its way out, and has no entries.
+ * Takes a copy of what is wanted of a locked page, from a cut on or all of it,
+ * and unlocks it.  Returns false if the page is on its way out, and has no
+ * entries.
  */
 static bool
-load(MxLeaf *leaf, Buffer buffer)
+load(MxLeaf *leaf, Buffer buffer, BTScanInsert from)
 {
 	Page		page = BufferGetPage(buffer);
-	PageHeader	header = (PageHeader) page;
 	BTPageOpaque opaque = BTPageGetOpaque(page);
+	bool		forward = leaf->step > 0;
 	bool		ignore = P_IGNORE(opaque);
 
 	mx_test_for_old_snapshot(leaf->snapshot, leaf->index, page);
 	if (!ignore)
 		PredicateLockPage(leaf->index, BufferGetBlockNumber(buffer),
 						  leaf->snapshot);
-	memcpy(leaf->page, page, header->pd_lower);
-	memcpy(leaf->page + header->pd_upper, page + header->pd_upper,
-		   BLCKSZ - header->pd_upper);
-	_bt_unlockbuf(leaf->index, buffer);
-
 	leaf->buffer = buffer;
 	leaf->nloads++;
+	leaf->page = page;
 	leaf->first = P_FIRSTDATAKEY(opaque);
-	leaf->last = ignore ? leaf->first - 1 : PageGetMaxOffsetNumber(leaf->page);
+	leaf->last = ignore ? leaf->first - 1 : PageGetMaxOffsetNumber(page);
+	leaf->next = forward ? leaf->first : leaf->last;
+	if (from != NULL)
+		leaf->next = find_cut(leaf, from) - (forward ? 0 : 1);
 	leaf->nposting = 0;
 	leaf->nkilled = 0;
+	find_stop(leaf);
+	copy_entries(leaf, page);
+	_bt_unlockbuf(leaf->index, buffer);
+	leaf->page = leaf->copy;
 	return !ignore;
 }
 
 /*
- * Where to stop on this page, and whether the walk ends there.  The end is
- * looked for only on the page that has it.
+ * Where to stop on this page, and whether the walk ends there.  That is looked
+ * for only if the last entry in its direction is beyond the end.
  */
 static void
 find_stop(MxLeaf *leaf)
 {
-	OffsetNumber far = leaf->step > 0 ? leaf->last : leaf->first;
 	bool		forward = leaf->step > 0;
+	int			far = forward ? leaf->last : leaf->first;
 
 	leaf->stop = far + leaf->step;
-	leaf->ends = false;
-	if (leaf->end->keysz > 0 && leaf->first <= leaf->last &&
-		is_beyond(leaf, leaf->end, far) == forward)
-	{
-		OffsetNumber cut = find_cut(leaf, leaf->end);
-
-		leaf->stop = forward ? cut : cut - 1;
-		leaf->ends = true;
-	}
-	/* the walk may begin where it ends */
-	if ((leaf->stop - leaf->next) * leaf->step < 0)
-		leaf->stop = leaf->next;
 	leaf->nentries = mx_leaf_remaining(leaf);
+	leaf->ends = leaf->end->keysz > 0 && leaf->nentries > 0 &&
+		is_beyond(leaf, leaf->end, far) == forward;
+	if (leaf->ends)
+	{
+		leaf->nentries = count_inside(leaf);
+		leaf->stop = leaf->next + leaf->nentries * leaf->step;
+	}
+}
+
+/*
+ * How many entries there are before the end, which is on this page and mostly
+ * not far: in steps that double, then by halves.
+ */
+static int
+count_inside(const MxLeaf *leaf)
+{
+	bool		forward = leaf->step > 0;
+	int			inside = 0;
+	int			beyond = leaf->nentries;
+	int			step = 1;
+
+	while (inside < beyond)
+	{
+		int			probe = Min(inside + step, beyond) - 1;
+
+		if (is_beyond(leaf, leaf->end, leaf->next + probe * leaf->step) == forward)
+		{
+			beyond = probe;
+			step = (beyond - inside + 1) / 2;
+		}
+		else
+		{
+			inside = probe + 1;
+			step = beyond == leaf->nentries ? step * 2 :
+				(beyond - inside + 1) / 2;
+		}
+	}
+	return inside;
+}
+
+/*
+ * The entries that are wanted, and what is before and behind all of them.  A few
+ * are copied one by one, to the same places.
+ */
+static void
+copy_entries(MxLeaf *leaf, Page page)
+{
+	PageHeader	header = (PageHeader) page;
+	Size		from = header->pd_upper;
+
+	memcpy(leaf->copy, page, header->pd_lower);
+	if (leaf->nentries < (leaf->last - leaf->first) / 2)
+	{
+		for (int i = 0; i < leaf->nentries; i++)
+		{
+			ItemId		item = PageGetItemId(page, leaf->next + i * leaf->step);
+
+			memcpy(leaf->copy + ItemIdGetOffset(item), PageGetItem(page, item),
+				   ItemIdGetLength(item));
+		}
+		from = header->pd_special;
+	}
+	memcpy(leaf->copy + from, page + from, BLCKSZ - from);
 }
 
 /*
  * Does an entry lie to the right of the cut?
  */
 static bool
-is_beyond(const MxLeaf *leaf, BTScanInsert cut, OffsetNumber offset)
+is_beyond(const MxLeaf *leaf, BTScanInsert cut, int offset)
 {
 	int32		order = _bt_compare(leaf->index, cut, leaf->page, offset);
 
@@ -252,10 +305,8 @@ mx_leaf_step(MxLeaf *leaf)
 			step_left(leaf, block, next);
 		if (!BufferIsValid(buffer))
 			return false;
-		usable = load(leaf, buffer);
+		usable = load(leaf, buffer, NULL);
 	} while (!usable);
-	leaf->next = leaf->step > 0 ? leaf->first : leaf->last;
-	find_stop(leaf);
 	return true;
 }
 

@@ -124,7 +124,8 @@ typedef struct MxLeaf
 	BTScanInsert end;			/* where the walk ends */
 
 	Buffer		buffer;			/* pinned */
-	Page		page;			/* a copy */
+	Page		copy;			/* of what is wanted of it */
+	Page		page;			/* that; while it is made, the page itself */
 	OffsetNumber first;
 	OffsetNumber last;
 	int			next;			/* entry */
