@@ -42,10 +42,11 @@ static const CustomExecMethods execute_methods = {
 	.ExecCustomScan = execute,
 	.EndCustomScan = end,
 	.ReScanCustomScan = rescan,
-	.EstimateDSMCustomScan = mx_ranges_estimate,
-	.InitializeDSMCustomScan = mx_ranges_initialize,
-	.ReInitializeDSMCustomScan = mx_ranges_reinitialize,
-	.InitializeWorkerCustomScan = mx_ranges_worker,
+	.EstimateDSMCustomScan = mx_shared_estimate,
+	.InitializeDSMCustomScan = mx_shared_initialize,
+	.ReInitializeDSMCustomScan = mx_shared_reinitialize,
+	.InitializeWorkerCustomScan = mx_shared_worker,
+	.ShutdownCustomScan = mx_shared_shutdown,
 	.ExplainCustomScan = mx_scan_explain
 };
 
@@ -55,7 +56,7 @@ create_state(CustomScan *scan)
 	MxScanState *state = (MxScanState *) newNode(sizeof(MxScanState),
 												 T_CustomScanState);
 
-	state->css.methods = &execute_methods;
+	state->node.css.methods = &execute_methods;
 	state->plan = mx_scan_plan(scan, &state->deleted);
 	state->conditions = lsecond(scan->custom_exprs);
 	return (Node *) state;
@@ -99,7 +100,7 @@ begin(CustomScanState *node, EState *estate, int eflags)
 		state->arrays = mx_arrays_new(state);
 	mx_walk_begin(&state->walk, node->ss.ss_currentRelation, state->index,
 				  &state->plan, state->deleted, estate->es_snapshot,
-				  &state->counts);
+				  &state->node.counts);
 	if (state->plan.order == MX_OLDEST_FIRST)
 		state->group = mx_group_new();
 	else if (state->plan.order == MX_HEAP_ORDER)
@@ -112,7 +113,7 @@ begin(CustomScanState *node, EState *estate, int eflags)
 static void
 find_wanted(MxScanState *state)
 {
-	Plan	   *plan = state->css.ss.ps.plan;
+	Plan	   *plan = state->node.css.ss.ps.plan;
 	Index		relid = ((Scan *) plan)->scanrelid;
 	Bitmapset  *wanted = NULL;
 
@@ -134,7 +135,7 @@ find_wanted(MxScanState *state)
 static void
 make_keys(MxScanState *state, List *quals)
 {
-	PlanState  *ps = &state->css.ss.ps;
+	PlanState  *ps = &state->node.css.ss.ps;
 
 	ExecIndexBuildScanKeys(ps, state->index, quals, false,
 						   &state->keys, &state->nkeys,

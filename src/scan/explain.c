@@ -45,16 +45,16 @@ mx_scan_explain(CustomScanState *node, List *ancestors, ExplainState *es)
 		explain_conditions(state, ancestors, es);
 	if (!es->analyze)
 		return;
-	mx_explain_counts(&state->counts, es);
+	mx_explain_counts(&state->node.counts, es);
 	if (state->plan.order == MX_HEAP_ORDER)
-		explain_batches(&state->counts, es);
+		explain_batches(&state->node.counts, es);
 }
 
 static void
 explain_conditions(MxScanState *state, List *ancestors, ExplainState *es)
 {
 	List	   *context = set_deparse_context_plan(es->deparse_cxt,
-												   state->css.ss.ps.plan,
+												   state->node.css.ss.ps.plan,
 												   ancestors);
 	Expr	   *conditions = make_ands_explicit(copyObject(state->conditions));
 

@@ -31,7 +31,7 @@ typedef struct Row
 
 typedef struct MxFilterState
 {
-	CustomScanState css;
+	MxNodeState node;
 	MxScanPlan	plan;
 	AttrNumber	deleted;
 	Relation	heap;
@@ -40,7 +40,6 @@ typedef struct MxFilterState
 								 * ctid: ExprStates */
 	ScanKey		keys;
 	MxWalk		walk;
-	MxScanCounts counts;
 } MxFilterState;
 
 static Node *create_state(CustomScan *scan);
@@ -67,6 +66,11 @@ static const CustomExecMethods execute_methods = {
 	.ExecCustomScan = execute,
 	.EndCustomScan = end,
 	.ReScanCustomScan = rescan,
+	.EstimateDSMCustomScan = mx_shared_estimate,
+	.InitializeDSMCustomScan = mx_shared_initialize,
+	.ReInitializeDSMCustomScan = mx_shared_reinitialize,
+	.InitializeWorkerCustomScan = mx_shared_worker,
+	.ShutdownCustomScan = mx_shared_shutdown,
 	.ExplainCustomScan = explain
 };
 
@@ -77,7 +81,7 @@ create_state(CustomScan *scan)
 													 T_CustomScanState);
 	List	   *numbers = lthird(scan->custom_private);
 
-	state->css.methods = &execute_methods;
+	state->node.css.methods = &execute_methods;
 	state->plan.index = linitial_oid(linitial(scan->custom_private));
 	state->plan.nkeys = linitial_int(numbers);
 	state->plan.has_flag = lsecond_int(numbers);
@@ -112,7 +116,7 @@ begin(CustomScanState *node, EState *estate, int eflags)
 	state->index = index_open(state->plan.index, AccessShareLock);
 	make_keys(state, lsecond(plan->custom_private));
 	mx_walk_begin(&state->walk, state->heap, state->index, &state->plan,
-				  state->deleted, estate->es_snapshot, &state->counts);
+				  state->deleted, estate->es_snapshot, &state->node.counts);
 }
 
 /*
@@ -146,7 +150,7 @@ execute(CustomScanState *node)
 		node->ss.ps.ps_ExprContext->ecxt_scantuple = slot;
 		if (is_latest(state, slot))
 			return projection != NULL ? ExecProject(projection) : slot;
-		state->counts.skipped++;
+		state->node.counts.skipped++;
 	}
 	mx_walk_stop(&state->walk);
 	return projection != NULL ?
@@ -157,7 +161,7 @@ static bool
 is_latest(MxFilterState *state, TupleTableSlot *slot)
 {
 	MxWalk	   *walk = &state->walk;
-	Row			row = evaluate(state, state->css.ss.ps.ps_ExprContext);
+	Row			row = evaluate(state, state->node.css.ss.ps.ps_ExprContext);
 
 	mx_walk_start(walk, state->keys, state->plan.nkeys);
 	while (mx_walk_next(walk))
@@ -281,5 +285,5 @@ explain(CustomScanState *node, List *ancestors, ExplainState *es)
 
 	ExplainPropertyText("Index", get_rel_name(state->plan.index), es);
 	if (es->analyze)
-		mx_explain_counts(&state->counts, es);
+		mx_explain_counts(&state->node.counts, es);
 }

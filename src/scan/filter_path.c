@@ -44,20 +44,22 @@ static const CustomPathMethods filter_path_methods = {
 };
 
 /*
- * Adds them to the paths of "joinrel", the anti-join of shape->rel with
- * "inner": one for each path of the table.
+ * Adds them to the paths of "joinrel", the anti-join of "outer" with "inner",
+ * one for each path of "outer": that is the table, or the table joined with
+ * others.
  */
 void
-mx_filter_add_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
-					const MxShape *shape, JoinPathExtraData *extra)
+mx_filter_add_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer,
+					RelOptInfo *inner, const MxShape *shape,
+					JoinPathExtraData *extra)
 {
 	ListCell   *lc;
 
-	foreach(lc, shape->rel->pathlist)
+	foreach(lc, outer->pathlist)
 		add_filter(root, joinrel, inner, shape, extra, lfirst(lc), false);
 	if (!joinrel->consider_parallel)
 		return;
-	foreach(lc, shape->rel->partial_pathlist)
+	foreach(lc, outer->partial_pathlist)
 		add_filter(root, joinrel, inner, shape, extra, lfirst(lc), true);
 }
 
@@ -67,10 +69,10 @@ add_filter(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
 		   bool partial)
 {
 	List	   *clauses = list_copy(extra->restrictlist);
-	Relids		outer = PATH_REQ_OUTER(rows);
+	Relids		required = PATH_REQ_OUTER(rows);
 	CustomPath *path;
 
-	if (bms_overlap(outer, inner->relids))
+	if (bms_overlap(required, inner->relids))
 		return;
 	path = (CustomPath *) newNode(sizeof(MxFilterPath), T_CustomPath);
 	path->path.pathtype = T_CustomScan;
@@ -79,7 +81,7 @@ add_filter(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
 	path->path.param_info =
 		get_joinrel_parampathinfo(root, joinrel, rows,
 								  inner->cheapest_total_path, extra->sjinfo,
-								  bms_copy(outer), &clauses);
+								  bms_copy(required), &clauses);
 	/* a clause that is neither of the table nor of the join */
 	if (list_length(clauses) != list_length(extra->restrictlist))
 		return;
@@ -88,6 +90,7 @@ add_filter(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
 	path->path.parallel_workers = rows->parallel_workers;
 	path->path.rows = path->path.param_info != NULL ?
 		path->path.param_info->ppi_rows : joinrel->rows;
+	path->path.parallel_aware = partial;
 	if (partial)
 		path->path.rows = clamp_row_est(path->path.rows /
 										mx_parallel_divisor(rows->parallel_workers));
@@ -104,8 +107,12 @@ add_filter(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
 }
 
 /*
- * A descent for each row, as the planner reckons for an index, and a look at the
- * heap where not everybody sees the row that is found.
+ * A descent for each row, and a look at the heap where not everybody sees the
+ * row that is found.
+ *
+ * This takes the place of an index scan for each row, and must be reckoned the
+ * same way: pages are read for as many look-ups as the table has rows that meet
+ * its conditions, though a join with other tables may have left fewer.
  */
 static void
 cost_filter(PlannerInfo *root, CustomPath *path, const MxShape *shape,
@@ -113,24 +120,24 @@ cost_filter(PlannerInfo *root, CustomPath *path, const MxShape *shape,
 {
 	IndexOptInfo *index = shape->index;
 	RelOptInfo *rel = shape->rel;
-	double		fetches = rows->rows * (1.0 - rel->allvisfrac);
+	double		lookups = Max(rel->rows, rows->rows);
+	double		fetches = lookups * (1.0 - rel->allvisfrac);
 	double		random_page;
+	double		pages;
 	Cost		run;
 
 	get_tablespace_page_costs(index->reltablespace, &random_page, NULL);
-	run = rows->rows * cpu_operator_cost *
-		(ceil(log2(Max(index->tuples, 2.0))) +
-		 (index->tree_height + 1) * 50.0);
-	run += index_pages_fetched(rows->rows, index->pages, index->pages, root) *
-		random_page;
+	pages = index_pages_fetched(lookups, index->pages, index->pages, root);
 	if (fetches >= 1)
-		run += index_pages_fetched(fetches, rel->pages, index->pages, root) *
-			random_page;
-	run += rows->rows * (2 * cpu_index_tuple_cost + cpu_tuple_cost);
+		pages += index_pages_fetched(fetches, rel->pages, index->pages, root);
+	run = pages / lookups * random_page +
+		cpu_operator_cost * (ceil(log2(Max(index->tuples, 2.0))) +
+							 (index->tree_height + 1) * 50.0) +
+		2 * cpu_index_tuple_cost + cpu_tuple_cost;
 
 	path->path.startup_cost = rows->startup_cost +
 		path->path.pathtarget->cost.startup;
-	path->path.total_cost = rows->total_cost + run +
+	path->path.total_cost = rows->total_cost + run * rows->rows +
 		path->path.pathtarget->cost.startup +
 		path->path.pathtarget->cost.per_tuple * path->path.rows;
 }

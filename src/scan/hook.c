@@ -80,13 +80,15 @@ add_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer,
 	if (shape == NULL)
 		return;
 	mx_scan_set_size(root, joinrel, outer, shape);
-	if (outer != table)
-		return;
-	if (IS_PARTITIONED_REL(outer))
-		mx_scan_add_append(root, joinrel, shape);
+	if (IS_PARTITIONED_REL(table))
+	{
+		if (outer == table)
+			mx_scan_add_append(root, joinrel, shape);
+	}
 	else if (mx_shape_find_index(root, shape))
 	{
-		mx_scan_add_paths(root, joinrel, inner, shape, extra);
-		mx_filter_add_paths(root, joinrel, inner, shape, extra);
+		if (outer == table)
+			mx_scan_add_paths(root, joinrel, inner, shape, extra);
+		mx_filter_add_paths(root, joinrel, outer, inner, shape, extra);
 	}
 }

@@ -147,7 +147,7 @@ give(MxScanState *state)
 TupleTableSlot *
 mx_entry_row(MxScanState *state, IndexTuple entry)
 {
-	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
+	TupleTableSlot *slot = state->node.css.ss.ss_ScanTupleSlot;
 	TupleDesc	desc = RelationGetDescr(state->index);
 
 	ExecClearTuple(slot);

@@ -37,7 +37,6 @@ mx_ranges_new(Relation index, int key, List *bounds, int nkeys)
 	make_bound(&ranges->from, index, key, BTGreaterEqualStrategyNumber);
 	make_bound(&ranges->below, index, key, BTLessStrategyNumber);
 	pg_atomic_init_u32(&ranges->own, 0);
-	ranges->next = &ranges->own;
 	return ranges;
 }
 
@@ -61,8 +60,7 @@ make_bound(ScanKey scankey, Relation index, int key, StrategyNumber strategy)
 void
 mx_ranges_reset(MxRanges *ranges)
 {
-	if (ranges->next == &ranges->own)
-		pg_atomic_write_u32(&ranges->own, 0);
+	pg_atomic_write_u32(&ranges->own, 0);
 }
 
 /*
@@ -72,11 +70,13 @@ bool
 mx_next_range(MxScanState *state)
 {
 	MxRanges   *ranges = state->ranges;
+	MxShared   *shared = state->node.shared;
 	int			before = 0;
 	int			n;
 	uint32		range;
 
-	range = pg_atomic_fetch_add_u32(ranges->next, 1);
+	range = pg_atomic_fetch_add_u32(shared != NULL ? &shared->next_range :
+									&ranges->own, 1);
 	if (range > ranges->nbounds)
 		return false;
 
@@ -100,35 +100,4 @@ mx_next_range(MxScanState *state)
 		   sizeof(ScanKeyData) * (state->nkeys - before));
 	mx_walk_start(&state->walk, ranges->keys, n + state->nkeys - before);
 	return true;
-}
-
-/*
- * What the server calls so that the processes share the number of the next
- * range.
- */
-Size
-mx_ranges_estimate(CustomScanState *node, ParallelContext *pcxt)
-{
-	return sizeof(pg_atomic_uint32);
-}
-
-void
-mx_ranges_initialize(CustomScanState *node, ParallelContext *pcxt,
-					 void *coordinate)
-{
-	pg_atomic_init_u32(coordinate, 0);
-	((MxScanState *) node)->ranges->next = coordinate;
-}
-
-void
-mx_ranges_reinitialize(CustomScanState *node, ParallelContext *pcxt,
-					   void *coordinate)
-{
-	pg_atomic_write_u32(coordinate, 0);
-}
-
-void
-mx_ranges_worker(CustomScanState *node, shm_toc *toc, void *coordinate)
-{
-	((MxScanState *) node)->ranges->next = coordinate;
 }

@@ -28,6 +28,7 @@
 #include "nodes/pathnodes.h"
 #include "utils/lsyscache.h"
 #include "port/atomics.h"
+#include "storage/spin.h"
 #include "utils/snapshot.h"
 
 #include "read/read.h"
@@ -204,6 +205,22 @@ typedef struct MxWalk
 	IndexTuple	best_entry;
 } MxWalk;
 
+/* what processes share of a node */
+typedef struct MxShared
+{
+	pg_atomic_uint32 next_range;
+	slock_t		mutex;
+	MxScanCounts counts;		/* of workers that have ended */
+} MxShared;
+
+/* what all our nodes begin with */
+typedef struct MxNodeState
+{
+	CustomScanState css;
+	MxScanCounts counts;
+	MxShared   *shared;			/* in parallel */
+} MxNodeState;
+
 /* in parallel: ranges of a key, of which each process takes the next one */
 typedef struct MxRanges
 {
@@ -214,12 +231,11 @@ typedef struct MxRanges
 	ScanKeyData below;			/* key < */
 	ScanKey		keys;			/* those of the scan and these */
 	pg_atomic_uint32 own;		/* next range, where nobody shares */
-	pg_atomic_uint32 *next;
 } MxRanges;
 
 typedef struct MxScanState
 {
-	CustomScanState css;
+	MxNodeState node;
 	MxScanPlan	plan;
 	AttrNumber	deleted;
 	List	   *conditions;		/* on the index, for EXPLAIN */
@@ -237,7 +253,6 @@ typedef struct MxScanState
 	int			wanted[INDEX_MAX_KEYS]; /* keys are asked for, these */
 	struct MxGroup *group;		/* oldest first */
 	struct MxSorter *sorter;	/* in heap order */
-	MxScanCounts counts;
 } MxScanState;
 
 /* in hook.c */
@@ -303,7 +318,8 @@ typedef struct MxFilterPath
 
 /* in filter_path.c */
 extern void mx_filter_add_paths(PlannerInfo *root, RelOptInfo *joinrel,
-								RelOptInfo *inner, const MxShape *shape,
+								RelOptInfo *outer, RelOptInfo *inner,
+								const MxShape *shape,
 								JoinPathExtraData *extra);
 
 /* in filter.c */
@@ -333,13 +349,16 @@ extern MxRanges *mx_ranges_new(Relation index, int key, List *bounds,
 							   int nkeys);
 extern void mx_ranges_reset(MxRanges *ranges);
 extern bool mx_next_range(MxScanState *state);
-extern Size mx_ranges_estimate(CustomScanState *node, ParallelContext *pcxt);
-extern void mx_ranges_initialize(CustomScanState *node, ParallelContext *pcxt,
+
+/* in shared.c */
+extern Size mx_shared_estimate(CustomScanState *node, ParallelContext *pcxt);
+extern void mx_shared_initialize(CustomScanState *node, ParallelContext *pcxt,
 								 void *coordinate);
-extern void mx_ranges_reinitialize(CustomScanState *node,
+extern void mx_shared_reinitialize(CustomScanState *node,
 								   ParallelContext *pcxt, void *coordinate);
-extern void mx_ranges_worker(CustomScanState *node, shm_toc *toc,
+extern void mx_shared_worker(CustomScanState *node, shm_toc *toc,
 							 void *coordinate);
+extern void mx_shared_shutdown(CustomScanState *node);
 
 /* in arrays.c */
 extern struct MxArrays *mx_arrays_new(MxScanState *state);

@@ -133,11 +133,11 @@ fill(MxScanState *state, struct MxSorter *sorter)
 	if (sorter->nplaces == 0)
 	{
 		sorter->nchains = 0;
-		state->counts.batches++;
+		state->node.counts.batches++;
 		while (!sorter->walked && !full(sorter))
 			sorter->walked = !add_sample(state, sorter) &&
 				!mx_next_part(state);
-		state->counts.memory = Max(state->counts.memory, sizeof(Place) *
+		state->node.counts.memory = Max(state->node.counts.memory, sizeof(Place) *
 								   ((Size) sorter->nplaces + sorter->nchains));
 	}
 	sort_places(sorter->places, sorter->nplaces);

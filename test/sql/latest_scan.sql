@@ -23,7 +23,7 @@ BEGIN
 END $$;
 -- is the scan in the plan?
 CREATE FUNCTION scans(query text) RETURNS boolean LANGUAGE sql AS $$
-	SELECT bool_or(p LIKE '%Metaxy Latest Scan%') FROM plan(query) AS p
+	SELECT bool_or(p LIKE '%Metaxy Latest%') FROM plan(query) AS p
 $$;
 
 CREATE TABLE t (id text NOT NULL, grp int, note text);
@@ -58,6 +58,16 @@ SELECT plan($$SELECT * FROM t_active WHERE id = 's0077'$$, true);
 SELECT plan($$SELECT * FROM t_active WHERE 's0077' = id$$, true);
 SELECT plan($$SELECT * FROM t_active WHERE id IN ('s0077', 's0079') ORDER BY id$$, true);
 SELECT plan($$SELECT * FROM t_active WHERE id >= 's0990' AND id < 's0995' ORDER BY id$$, true);
+-- arrays: each value once, in the order of the index
+SELECT id FROM t_active WHERE id = ANY (ARRAY['s0079', NULL, 's0077', 'none', 's0079']) ORDER BY id;
+SELECT id FROM t_active WHERE id = ANY (ARRAY['s0079', NULL, 's0077', 'none', 's0079']) ORDER BY id DESC;
+SELECT count(*) FROM t_active WHERE id = ANY (ARRAY[NULL]::text[]);
+SELECT count(*) FROM t_active WHERE id = ANY (NULL::text[]);
+SELECT count(*) FROM t_active WHERE id = ANY ('{}');
+SELECT count(*) FROM t_active WHERE id = ANY (ARRAY['s0077', 's0079']) AND id > 's0078' AND id = ANY (ARRAY['s0079', 's0081']);
+-- ranges that nothing is in, and two of them
+SELECT count(*) FROM t_active WHERE id > 's0995' AND id < 's0990';
+SELECT count(*) FROM t_active WHERE id > 's0995' AND id > 's0990' AND id <= 's0998' AND id < 's0999';
 -- a condition on another column is for the latest row alone
 SELECT plan($$SELECT * FROM t_active WHERE note = 'note 1'$$, true);
 SELECT count(*) FROM t_active WHERE note = 'note 1';
@@ -110,6 +120,13 @@ SELECT plan('SELECT * FROM many_active WHERE a = 0 ORDER BY a, b');
 SELECT a, b, note FROM many_active WHERE a = 0 ORDER BY a, b;
 SELECT a, b, note FROM many_active WHERE a = 0 ORDER BY a DESC, b DESC;
 SELECT a, b, note FROM many_active WHERE b = 'b1' ORDER BY a DESC;
+-- conditions on the second key, without and with the first
+SELECT plan($$SELECT * FROM many_active WHERE b >= 'b1' ORDER BY a$$, true);
+SELECT plan($$SELECT * FROM many_active WHERE a > 0 AND a < 2 AND b = 'b1' ORDER BY a$$, true);
+SELECT plan($$SELECT a, b FROM many_active WHERE a = ANY ('{2,0}'::int8[]) AND b = ANY ('{b1,b0}') ORDER BY a, b$$, true);
+SELECT a, b FROM many_active WHERE a = ANY ('{2,0}'::int8[]) AND b = ANY ('{b1,b0}') ORDER BY a, b;
+SELECT a, b FROM many_active WHERE a = ANY ('{2,0}'::int8[]) AND b = ANY ('{b1,b0}') ORDER BY a DESC, b DESC;
+SELECT plan($$SELECT a, b FROM many_active WHERE a >= 1 AND b = ANY ('{b1,b2}') ORDER BY a$$, true);
 -- jumps down an index that is sorted down
 SELECT metaxy_views('many', false);
 CREATE INDEX ON many (a DESC, b DESC, (coalesce(metaxy_deleted_at, metaxy_updated_at)) DESC);
@@ -163,11 +180,13 @@ SELECT id, note FROM tie_latest ORDER BY id DESC;
 SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 SET enable_nestloop = off;
+SET enable_seqscan = off;
 SET random_page_cost = 1000;
 VACUUM ANALYZE tie;
 SELECT plan('SELECT * FROM tie_latest', true);
 SELECT id, note FROM tie_latest;
 RESET random_page_cost;
+RESET enable_seqscan;
 RESET enable_hashjoin;
 RESET enable_mergejoin;
 RESET enable_nestloop;
@@ -343,6 +362,9 @@ SET enable_nestloop = off;
 ANALYZE t;
 SELECT plan('SELECT count(*), count(note), sum(grp) FROM t_active');
 SELECT count(*), count(note), sum(grp) FROM t_active;
+-- counts are those of all processes
+SELECT plan('SELECT count(*) FROM t_active');
+SELECT p FROM plan('SELECT count(*) FROM t_active', true) AS p WHERE p ~ 'Keys:';
 SET max_parallel_workers = 0;
 SELECT count(*), count(note), sum(grp) FROM t_active;
 RESET max_parallel_workers;

@@ -1,0 +1,149 @@
+--
+-- The latest filter: rows that a condition has found by an index of its own are
+-- looked up one by one, whether they are the latest of their samples
+--
+SET metaxy.stamp = off;		-- rows keep the stamps that they come with
+SET client_min_messages = warning;
+SET timezone = 'UTC';
+SET max_parallel_workers_per_gather = 0;
+CREATE SCHEMA lf;
+SET search_path = lf, public;
+
+-- what has become of a plan, without what differs between servers
+CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF, ANALYZE, TIMING OFF, SUMMARY OFF) ' || query LOOP
+		CONTINUE WHEN line ~ '^ *(Buffers|Planning|Memory|Index Searches|Heap Blocks|Workers Launched|Cache Mode|Hits):' OR line ~ '^Planning';
+		RETURN NEXT regexp_replace(line, ' \(actual rows=(\d+)(\.\d+)? loops=(\d+)\)', ' (rows=\1 loops=\3)');
+	END LOOP;
+END $$;
+-- the answer to a query, and whether the plain SQL gives the same
+CREATE FUNCTION answer(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+	filters boolean := false;
+	ours text;
+	plain text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN ' || query LOOP
+		filters := filters OR line LIKE '%Metaxy Latest Filter%';
+	END LOOP;
+	EXECUTE format('SELECT string_agg(q::text, '' '' ORDER BY q::text) FROM (%s) AS q', query) INTO ours;
+	SET metaxy.enable_latest_scan = off;
+	EXECUTE format('SELECT string_agg(q::text, '' '' ORDER BY q::text) FROM (%s) AS q', query) INTO plain;
+	SET metaxy.enable_latest_scan = on;
+	RETURN concat_ws(' ', CASE WHEN NOT filters THEN 'no filter in the plan:' END, ours,
+		CASE WHEN ours IS DISTINCT FROM plain THEN ', not ' || plain END);
+END $$;
+
+CREATE TABLE t (id text NOT NULL, tag int NOT NULL, note text);
+SELECT metaxy_register('t', 't', '{id}', 'v1');
+CREATE INDEX t_tag ON t (tag);
+INSERT INTO t
+SELECT 's' || lpad((i * 7919 % 5000)::text, 4, '0'), (i + k) % 500, 'note ' || k, '2024-01-01', timestamptz '2024-01-01' + k * interval '1 day',
+       CASE WHEN k = 3 AND i % 10 = 0 THEN timestamptz '2024-02-01' END, 'v1'
+  FROM generate_series(1, 5000) AS i, generate_series(1, 3) AS k;
+INSERT INTO t SELECT 'x' || i, i, 'other version', '2024-01-01', '2024-01-01', NULL, 'v2' FROM generate_series(1, 10) AS i;
+VACUUM ANALYZE t;
+
+SELECT plan('SELECT * FROM t_active WHERE tag = 7');
+SELECT plan('SELECT * FROM t_latest WHERE tag = 7');
+SELECT plan('SELECT * FROM t_deleted WHERE tag = 3');
+SELECT answer('SELECT id, note FROM t_active WHERE tag = 7');
+SELECT answer('SELECT id, note FROM t_deleted WHERE tag = 3');
+-- columns made of others, and none at all
+SELECT answer($$SELECT upper(id) AS up, tag + 1 AS more FROM t_active WHERE tag = 7$$);
+SELECT plan('SELECT count(*) FROM t_active WHERE tag = 7');
+SELECT answer('SELECT count(*) FROM t_active WHERE tag = 7');
+-- it keeps the order of its rows
+SET enable_sort = off;
+SET enable_bitmapscan = off;
+SELECT plan('SELECT tag, note FROM t_active WHERE tag < 3 ORDER BY tag');
+RESET enable_sort;
+RESET enable_bitmapscan;
+-- for each row of another table, by a column that is not of the sample
+CREATE TABLE wanted (tag int);
+INSERT INTO wanted VALUES (3), (5), (5000), (NULL);
+ANALYZE wanted;
+SET enable_memoize = off;
+SELECT plan('SELECT * FROM wanted AS w JOIN t_active AS t ON t.tag = w.tag');
+SELECT answer('SELECT w.tag, count(t.id) FROM wanted AS w LEFT JOIN t_active AS t ON t.tag = w.tag GROUP BY 1');
+RESET enable_memoize;
+-- read again with another value
+SELECT answer('SELECT g, l.n FROM generate_series(3, 5) AS g, LATERAL (SELECT count(*) AS n FROM t_active WHERE tag = g) AS l');
+SET plan_cache_mode = force_generic_plan;
+PREPARE by_tag (int) AS SELECT count(*) FROM t_active WHERE tag = $1;
+SELECT plan('EXECUTE by_tag (7)');
+EXECUTE by_tag (7);
+EXECUTE by_tag (NULL);
+DEALLOCATE by_tag;
+RESET plan_cache_mode;
+-- a cursor that goes back
+BEGIN;
+DECLARE c SCROLL CURSOR FOR SELECT id FROM t_active WHERE tag = 7;
+MOVE FORWARD ALL FROM c;
+MOVE BACKWARD ALL FROM c;
+CLOSE c;
+COMMIT;
+
+--
+-- Rows that not everybody sees
+--
+BEGIN;
+INSERT INTO t SELECT id, 1000, 'newer', '2024-01-01', '2024-05-01', NULL, 'v1' FROM t_active WHERE tag = 7;
+SELECT answer('SELECT count(*) FROM t_active WHERE tag = 7');
+SELECT answer('SELECT count(*), min(note) FROM t_active WHERE tag = 1000');
+ROLLBACK;
+SELECT plan('SELECT count(*) FROM t_active WHERE tag = 7');
+SELECT answer('SELECT count(*) FROM t_active WHERE tag = 1000');
+-- updated in place, with the same place in the index
+UPDATE t SET note = 'updated' WHERE tag = 9;
+UPDATE t SET note = 'updated again' WHERE tag = 9;
+SELECT answer('SELECT note, count(*) FROM t_active WHERE tag = 9 GROUP BY 1');
+
+--
+-- Ties, with the tombstones in the index and without
+--
+CREATE TABLE tie (id int NOT NULL, tag int, note text);
+SELECT metaxy_register('tie', 'tie', '{id}');
+CREATE INDEX tie_tag ON tie (tag);
+INSERT INTO tie VALUES
+	(1, 1, 'live', '2024-01-01', '2024-01-05', NULL),
+	(1, 1, 'tombstone', '2024-01-01', '2024-01-01', '2024-01-05'),
+	(1, 1, 'live, too', '2024-01-01', '2024-01-05', NULL),
+	(2, 1, 'first', '2024-01-01', '2024-01-05', NULL),
+	(2, 1, 'second', '2024-01-01', '2024-01-05', NULL),
+	(3, 1, 'first', '2024-01-01', '2024-01-01', '2024-01-05'),
+	(3, 1, 'second', '2024-01-01', '2024-01-01', '2024-01-05');
+INSERT INTO tie SELECT i, i, 'more', '2024-01-01', '2024-01-01' FROM generate_series(4, 3000) AS i;
+VACUUM ANALYZE tie;
+SELECT answer('SELECT id, note FROM tie_latest WHERE tag = 1');
+SELECT answer('SELECT id, note FROM tie_active WHERE tag = 1');
+UPDATE tie SET note = 'first, updated' WHERE note = 'first';
+SELECT answer('SELECT id, note FROM tie_latest WHERE tag = 1');
+SELECT indexrelid::regclass AS flagged FROM pg_index WHERE indrelid = 'tie'::regclass AND indnatts = 3 \gset
+CREATE INDEX ON tie (id DESC, (coalesce(metaxy_deleted_at, metaxy_updated_at)) DESC);
+DROP INDEX :flagged;
+SELECT answer('SELECT id, note FROM tie_latest WHERE tag = 1');
+SELECT answer('SELECT id, note FROM tie_active WHERE tag = 1');
+SELECT plan('SELECT id, note FROM tie_latest WHERE tag = 1');
+
+--
+-- In parallel
+--
+SET max_parallel_workers_per_gather = 2;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET min_parallel_index_scan_size = 0;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET random_page_cost = 1;
+SELECT p FROM plan('SELECT count(*) FROM t_active WHERE tag BETWEEN 10 AND 20') AS p WHERE p ~ 'Parallel|Keys|Fetches|Skipped';
+SELECT answer('SELECT count(*), count(note) FROM t_active WHERE tag BETWEEN 10 AND 20');
+
+SET client_min_messages = warning;
+SELECT metaxy_unregister(feature) FROM metaxy_feature;
+DROP SCHEMA lf CASCADE;
