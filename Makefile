@@ -45,11 +45,12 @@ OBJS = \
 	src/scan/arrays.o src/scan/bounds.o src/scan/conditions.o \
 	src/scan/cost.o src/scan/equality.o src/scan/execute.o \
 	src/scan/explain.o src/scan/filter.o src/scan/filter_path.o \
-	src/scan/hook.o src/scan/leaf.o src/scan/newest.o src/scan/oldest.o \
-	src/scan/parallel.o src/scan/partition.o src/scan/path.o \
-	src/scan/plan.o src/scan/ranges.o src/scan/sample.o src/scan/shape.o \
-	src/scan/shared.o src/scan/size.o src/scan/sorted.o src/scan/visible.o \
-	src/scan/walk.o
+	src/scan/hook.o src/scan/leaf.o src/scan/neighbour.o \
+	src/scan/newest.o src/scan/oldest.o src/scan/parallel.o \
+	src/scan/partition.o src/scan/path.o src/scan/plan.o \
+	src/scan/ranges.o src/scan/sample.o src/scan/shape.o \
+	src/scan/shared.o src/scan/size.o src/scan/sorted.o \
+	src/scan/visible.o src/scan/walk.o
 
 # The metaxy command has objects and rules of its own: it is made from libpq
 # and libc alone, and PGXS would link what is in OBJS into a PROGRAM too.

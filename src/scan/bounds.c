@@ -19,7 +19,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "scan/scan.h"
+#include "scan/walk.h"
 
 static BTScanInsert make_cut(MxWalk *walk);
 static bool take_equality(MxWalk *walk, ScanKey condition, bool taken[2]);

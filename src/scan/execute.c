@@ -18,7 +18,7 @@
 #include "parser/parsetree.h"
 #include "utils/rel.h"
 
-#include "scan/scan.h"
+#include "scan/walk.h"
 
 static Node *create_state(CustomScan *scan);
 static void begin(CustomScanState *node, EState *estate, int eflags);

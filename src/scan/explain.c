@@ -13,7 +13,7 @@
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 
-#include "scan/scan.h"
+#include "scan/walk.h"
 #include MX_EXPLAIN_HEADER
 #include MX_EXPLAIN_STATE_HEADER
 

@@ -17,7 +17,7 @@
 #include "nodes/extensible.h"
 #include "utils/rel.h"
 
-#include "scan/scan.h"
+#include "scan/walk.h"
 #include MX_EXPLAIN_HEADER
 #include MX_EXPLAIN_STATE_HEADER
 

@@ -28,10 +28,7 @@
 #include "storage/predicate.h"
 #include "utils/rel.h"
 
-#include "scan/scan.h"
-
-/* hops to the right in search of a page's left neighbour, as nbtree does */
-#define MANY_HOPS	4
+#include "scan/walk.h"
 
 static Buffer descend(MxLeaf *leaf, BTScanInsert from);
 static bool load(MxLeaf *leaf, Buffer buffer, BTScanInsert from);
@@ -40,10 +37,6 @@ static void copy_entries(MxLeaf *leaf, Page page);
 static bool is_beyond(const MxLeaf *leaf, BTScanInsert cut, int offset);
 static OffsetNumber find_cut(const MxLeaf *leaf, BTScanInsert cut);
 static int	count_inside(const MxLeaf *leaf);
-static Buffer step_right(MxLeaf *leaf, BlockNumber block);
-static Buffer step_left(MxLeaf *leaf, BlockNumber block, BlockNumber left);
-static BTPageOpaque read_page(MxLeaf *leaf, Buffer *buffer, BlockNumber block);
-static Buffer find_successor(MxLeaf *leaf, Buffer buffer);
 static void mark_killed(MxLeaf *leaf);
 
 void
@@ -301,96 +294,14 @@ mx_leaf_step(MxLeaf *leaf)
 		if (leaf->ends || next == P_NONE)
 			return false;
 		CHECK_FOR_INTERRUPTS();
-		buffer = leaf->step > 0 ? step_right(leaf, next) :
-			step_left(leaf, block, next);
+		buffer = leaf->step > 0 ?
+			_bt_getbuf(leaf->index, next, BT_READ) :
+			mx_left_neighbour(leaf->index, block, next);
 		if (!BufferIsValid(buffer))
 			return false;
 		usable = load(leaf, buffer, NULL);
 	} while (!usable);
 	return true;
-}
-
-/*
- * The next page, locked.  It cannot have gone elsewhere: a page that is deleted
- * keeps its link as long as somebody may follow one to it.
- */
-static Buffer
-step_right(MxLeaf *leaf, BlockNumber block)
-{
-	return _bt_getbuf(leaf->index, block, BT_READ);
-}
-
-/*
- * The page before "block", locked, where "left" was that when it was read.
- * Since then that one may have been split, so that its right half is the
- * neighbour now; or deleted; or the page itself has been deleted.
- */
-static Buffer
-step_left(MxLeaf *leaf, BlockNumber block, BlockNumber left)
-{
-	Buffer		buffer = InvalidBuffer;
-
-	while (left != P_NONE)
-	{
-		BTPageOpaque opaque = read_page(leaf, &buffer, left);
-
-		for (int hops = 0;; hops++)
-		{
-			if (!P_ISDELETED(opaque) && opaque->btpo_next == block)
-				return buffer;
-			if (P_RIGHTMOST(opaque) || hops == MANY_HOPS)
-				break;
-			opaque = read_page(leaf, &buffer, opaque->btpo_next);
-		}
-
-		/* what has become of the page that the walk comes from? */
-		opaque = read_page(leaf, &buffer, block);
-		if (P_ISDELETED(opaque))
-			buffer = find_successor(leaf, buffer);
-		else if (opaque->btpo_prev == left)
-			ereport(ERROR,
-					errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("could not find left sibling of block %u in index \"%s\"",
-						   block, RelationGetRelationName(leaf->index)));
-		opaque = BTPageGetOpaque(BufferGetPage(buffer));
-		block = BufferGetBlockNumber(buffer);
-		left = opaque->btpo_prev;
-		_bt_relbuf(leaf->index, buffer);
-		buffer = InvalidBuffer;
-		CHECK_FOR_INTERRUPTS();
-	}
-	return InvalidBuffer;
-}
-
-/*
- * Releases a buffer, if there is one, and locks that page instead.
- */
-static BTPageOpaque
-read_page(MxLeaf *leaf, Buffer *buffer, BlockNumber block)
-{
-	*buffer = _bt_relandgetbuf(leaf->index, *buffer, block, BT_READ);
-	return BTPageGetOpaque(BufferGetPage(*buffer));
-}
-
-/*
- * The page that has got the part of a deleted one: the first to the right that
- * is not deleted.
- */
-static Buffer
-find_successor(MxLeaf *leaf, Buffer buffer)
-{
-	BTPageOpaque opaque = BTPageGetOpaque(BufferGetPage(buffer));
-
-	while (P_ISDELETED(opaque))
-	{
-		if (P_RIGHTMOST(opaque))
-			ereport(ERROR,
-					errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("fell off the end of index \"%s\"",
-						   RelationGetRelationName(leaf->index)));
-		opaque = read_page(leaf, &buffer, opaque->btpo_next);
-	}
-	return buffer;
 }
 
 /*

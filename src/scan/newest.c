@@ -14,7 +14,7 @@
 
 #include "executor/executor.h"
 
-#include "scan/scan.h"
+#include "scan/walk.h"
 
 static bool take(MxScanState *state);
 static bool is_tie(const MxWalk *walk);

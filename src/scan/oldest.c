@@ -15,7 +15,7 @@
 
 #include "utils/memutils.h"
 
-#include "scan/scan.h"
+#include "scan/walk.h"
 
 /* so many entries are collected before those are dropped that cannot matter */
 #define MANY_ENTRIES	1024

@@ -15,7 +15,7 @@
 #include "access/stratnum.h"
 #include "utils/rel.h"
 
-#include "scan/scan.h"
+#include "scan/walk.h"
 
 static void make_bound(ScanKey scankey, Relation index, int key,
 					   StrategyNumber strategy);

@@ -19,7 +19,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "scan/scan.h"
+#include "scan/walk.h"
 
 /* what is known of a key of two entries */
 typedef enum Answer

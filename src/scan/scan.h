@@ -5,10 +5,9 @@
  *
  * The views are plain SQL: an anti-join of a table with itself.  A hook of
  * the planner recognises it (hook.c, shape.c, equality.c) and offers paths
- * (path.c, partition.c, cost.c) that walk an index on the id columns and the
- * recency (walk.c), page by page (leaf.c), and fetch the latest row of each
- * sample alone, in the order of the index (newest.c, oldest.c) or in that of
- * the heap (sorted.c).
+ * that take its place: walks over an index on the id columns and the recency
+ * (path.c, partition.c, cost.c), and look-ups of rows that are found otherwise
+ * (filter_path.c).  How they are executed is in walk.h.
  *
  * src/scan/scan.h
  *
@@ -17,19 +16,9 @@
 #ifndef MX_SCAN_H
 #define MX_SCAN_H
 
-#include "access/genam.h"
-#include "access/itup.h"
-#include "access/nbtree.h"
-#include "access/parallel.h"
-#include "access/skey.h"
-#include "executor/tuptable.h"
-#include "nodes/execnodes.h"
 #include "nodes/extensible.h"
 #include "nodes/pathnodes.h"
 #include "utils/lsyscache.h"
-#include "port/atomics.h"
-#include "storage/spin.h"
-#include "utils/snapshot.h"
 
 #include "read/read.h"
 
@@ -94,166 +83,6 @@ typedef struct MxScanPlan
 	bool		single;			/* the conditions pin all keys */
 	int			range_key;		/* in parallel: which key has ranges */
 } MxScanPlan;
-
-/* counters for EXPLAIN ANALYZE */
-typedef struct MxScanCounts
-{
-	int64		keys;			/* samples found */
-	int64		fetches;		/* looks into the heap */
-	int64		skipped;		/* index entries of superseded rows */
-	int64		descents;		/* jumps over the rest of a sample */
-	int64		batches;		/* in heap order */
-	Size		memory;			/* bytes, at most */
-} MxScanCounts;
-
-/* what is known of the equality of a key's values */
-typedef struct MxKey
-{
-	FmgrInfo	equal;			/* the index's own operator */
-	int16		length;
-	char		align;
-	bool		bytes_tell;		/* other bytes are another value */
-} MxKey;
-
-/* a leaf page of the index, and the part of it that is wanted */
-typedef struct MxLeaf
-{
-	Relation	index;
-	Snapshot	snapshot;
-	int			step;			/* 1: to the right; -1: to the left */
-	bool		trust_killed;	/* leave out entries that are marked dead */
-	BTScanInsert end;			/* where the walk ends */
-
-	Buffer		buffer;			/* pinned */
-	Page		copy;			/* of what is wanted of it */
-	Page		page;			/* that; while it is made, the page itself */
-	OffsetNumber first;
-	OffsetNumber last;
-	int			next;			/* entry */
-	int			stop;			/* first one that is not wanted */
-	int			nentries;		/* between them, at first */
-	bool		ends;			/* no other page is wanted */
-	uint32		nloads;			/* pages read so far */
-
-	/* the current entry */
-	OffsetNumber at;
-	IndexTuple	entry;
-	ItemPointerData tid;
-	int			nposting;		/* more rows that share it */
-
-	OffsetNumber killed[MaxIndexTuplesPerPage];
-	int			nkilled;
-} MxLeaf;
-
-/* a walk over the entries of the index, sample by sample */
-typedef struct MxWalk
-{
-	Relation	heap;
-	Relation	index;
-	Snapshot	snapshot;
-	int			nkeys;
-	bool		has_flag;
-	bool		single;
-	bool		compact;		/* the index has no further columns */
-	AttrNumber	deleted;		/* column metaxy_deleted_at */
-	MxKey	   *keys;
-	MxScanCounts *counts;
-	MemoryContext context;
-
-	/* between which entries, and what is asked of each sample there */
-	BTScanInsert lower;
-	BTScanInsert upper;
-	BTScanInsert beyond;		/* the current sample */
-	int			nequal;			/* all have the same values of so many keys */
-	ScanKey    *checks;
-	int			nchecks;
-	int			check_space;
-
-	/* where the walk is */
-	MxLeaf		leaf;
-	bool		ended;
-	bool		again;			/* the current entry is to be given anew */
-	bool		decided;		/* the rest of the sample is not wanted */
-
-	/* the current entry */
-	ItemPointerData tid;
-	TimestampTz recency;
-	bool		tombstone;		/* known only with a flag */
-	bool		new_key;		/* the first of its sample */
-
-	/* the first entry of the current sample; on the page, or kept */
-	IndexTuple	key;
-	IndexTuple	kept[2];		/* and the best one */
-	Size		kept_space[2];
-
-	/* the heap */
-	struct IndexFetchTableData *fetch;
-	Buffer		vm_buffer;
-	BlockNumber vm_block;		/* of the heap, asked for last, */
-	uint32		vm_load;		/* while this page was here */
-	bool		vm_answer;
-	bool		all_dead;		/* what was fetched last is */
-	TupleTableSlot *best;
-	TupleTableSlot *other;
-
-	/* the best row of the current sample so far */
-	bool		have_best;
-	bool		best_fetched;	/* it is in that slot */
-	bool		best_tombstone;
-	TimestampTz best_recency;
-	ItemPointerData best_tid;
-	IndexTuple	best_entry;
-} MxWalk;
-
-/* what processes share of a node */
-typedef struct MxShared
-{
-	pg_atomic_uint32 next_range;
-	slock_t		mutex;
-	MxScanCounts counts;		/* of workers that have ended */
-} MxShared;
-
-/* what all our nodes begin with */
-typedef struct MxNodeState
-{
-	CustomScanState css;
-	MxScanCounts counts;
-	MxShared   *shared;			/* in parallel */
-} MxNodeState;
-
-/* in parallel: ranges of a key, of which each process takes the next one */
-typedef struct MxRanges
-{
-	int			key;
-	int			nbounds;		/* one less than the ranges */
-	Datum	   *bounds;
-	ScanKeyData from;			/* key >= */
-	ScanKeyData below;			/* key < */
-	ScanKey		keys;			/* those of the scan and these */
-	pg_atomic_uint32 own;		/* next range, where nobody shares */
-} MxRanges;
-
-typedef struct MxScanState
-{
-	MxNodeState node;
-	MxScanPlan	plan;
-	AttrNumber	deleted;
-	List	   *conditions;		/* on the index, for EXPLAIN */
-	Relation	index;
-	ScanKey		keys;
-	int			nkeys;
-	IndexRuntimeKeyInfo *runtime_keys;
-	int			nruntime_keys;
-	ExprContext *runtime_context;
-	bool		started;
-	MxRanges   *ranges;			/* in parallel */
-	struct MxArrays *arrays;	/* with conditions that have several values */
-	MxWalk		walk;
-	int			nwanted;		/* where only the index is read: so many */
-	int			wanted[INDEX_MAX_KEYS]; /* keys are asked for, these */
-	struct MxGroup *group;		/* oldest first */
-	struct MxSorter *sorter;	/* in heap order */
-} MxScanState;
 
 /* in hook.c */
 extern void mx_scan_init(void);
@@ -342,91 +171,6 @@ extern MxScanPlan mx_scan_plan(CustomScan *scan, AttrNumber *deleted);
 
 /* in execute.c */
 extern const CustomScanMethods mx_scan_methods;
-extern bool mx_next_part(MxScanState *state);
-
-/* in ranges.c */
-extern MxRanges *mx_ranges_new(Relation index, int key, List *bounds,
-							   int nkeys);
-extern void mx_ranges_reset(MxRanges *ranges);
-extern bool mx_next_range(MxScanState *state);
-
-/* in shared.c */
-extern Size mx_shared_estimate(CustomScanState *node, ParallelContext *pcxt);
-extern void mx_shared_initialize(CustomScanState *node, ParallelContext *pcxt,
-								 void *coordinate);
-extern void mx_shared_reinitialize(CustomScanState *node,
-								   ParallelContext *pcxt, void *coordinate);
-extern void mx_shared_worker(CustomScanState *node, shm_toc *toc,
-							 void *coordinate);
-extern void mx_shared_shutdown(CustomScanState *node);
-
-/* in arrays.c */
-extern struct MxArrays *mx_arrays_new(MxScanState *state);
-extern bool mx_arrays_start(MxScanState *state);
-extern bool mx_next_choice(MxScanState *state);
-
-/* in explain.c */
-extern void mx_scan_explain(CustomScanState *node, List *ancestors,
-							struct ExplainState *es);
-extern void mx_explain_counts(const MxScanCounts *counts,
-							  struct ExplainState *es);
-
-/* in leaf.c */
-extern void mx_leaf_init(MxLeaf *leaf, Relation index, Snapshot snapshot,
-						 bool forward);
-extern bool mx_leaf_seek(MxLeaf *leaf, BTScanInsert from, BTScanInsert end);
-extern bool mx_leaf_next(MxLeaf *leaf);
-extern bool mx_leaf_step(MxLeaf *leaf);
-extern void mx_leaf_kill(MxLeaf *leaf);
-extern void mx_leaf_leave(MxLeaf *leaf);
-
-/* in sample.c */
-extern void mx_sample_init(MxWalk *walk);
-extern bool mx_same_values(const MxWalk *walk, IndexTuple entry);
-extern RegProcedure mx_operator_function(Relation index, int key,
-										 StrategyNumber strategy);
-
-/* in bounds.c */
-extern void mx_bounds_init(MxWalk *walk);
-extern bool mx_bounds_set(MxWalk *walk, ScanKey conditions, int nconditions);
-extern BTScanInsert mx_bounds_beyond(MxWalk *walk);
-
-/* in walk.c */
-extern void mx_walk_begin(MxWalk *walk, Relation heap, Relation index,
-						  const MxScanPlan *plan, AttrNumber deleted,
-						  Snapshot snapshot, MxScanCounts *counts);
-extern void mx_walk_start(MxWalk *walk, ScanKey keys, int nkeys);
-extern void mx_walk_stop(MxWalk *walk);
-extern void mx_walk_end(MxWalk *walk);
-extern bool mx_walk_next(MxWalk *walk);
-extern void mx_walk_again(MxWalk *walk);
-extern void mx_walk_decided(MxWalk *walk, bool superseded);
-extern bool mx_walk_tie_follows(const MxWalk *walk);
-
-/* in visible.c */
-extern bool mx_walk_fetch(MxWalk *walk, const ItemPointerData *tid,
-						  TupleTableSlot *slot);
-extern bool mx_walk_fetch_current(MxWalk *walk, TupleTableSlot *slot);
-extern bool mx_walk_all_visible(MxWalk *walk);
-extern void mx_walk_trust(MxWalk *walk, const ItemPointerData *tid);
-extern void mx_walk_fetch_best(MxWalk *walk, const ItemPointerData *tid);
-extern bool mx_walk_contend(MxWalk *walk);
-
-/* in newest.c */
-extern TupleTableSlot *mx_newest_first(MxScanState *state);
-extern bool mx_settle(MxScanState *state);
-extern void mx_walk_take(MxWalk *walk);
-extern TupleTableSlot *mx_entry_row(MxScanState *state, IndexTuple entry);
-
-/* in oldest.c */
-extern struct MxGroup *mx_group_new(void);
-extern void mx_group_reset(struct MxGroup *group);
-extern TupleTableSlot *mx_oldest_first(MxScanState *state);
-
-/* in sorted.c */
-extern struct MxSorter *mx_sorter_new(void);
-extern void mx_sorter_reset(struct MxSorter *sorter);
-extern TupleTableSlot *mx_heap_order(MxScanState *state);
 
 /*
  * The first key that is not pinned to one value; the number of keys if all are.
@@ -448,69 +192,6 @@ static inline bool
 mx_wants(const MxScanPlan *plan, bool tombstone)
 {
 	return plan->kind == MX_LATEST || (plan->kind == MX_DELETED) == tombstone;
-}
-
-/*
- * The number of entries of the page that are left.
- */
-static inline int
-mx_leaf_remaining(const MxLeaf *leaf)
-{
-	return (leaf->stop - leaf->next) * leaf->step;
-}
-
-/*
- * One of them, counted from 0.
- */
-static inline IndexTuple
-mx_leaf_peek(const MxLeaf *leaf, int n)
-{
-	ItemId		item = PageGetItemId(leaf->page, leaf->next + n * leaf->step);
-
-	return (IndexTuple) PageGetItem(leaf->page, item);
-}
-
-/*
- * Does the walk go from left to right, so that it meets a sample's rows as the
- * plan wants them?
- */
-static inline bool
-mx_walks_forward(Relation index, const MxScanPlan *plan)
-{
-	bool		descending =
-	(index->rd_indoption[plan->nkeys] & INDOPTION_DESC) != 0;
-
-	return (plan->order != MX_OLDEST_FIRST) == descending;
-}
-
-/*
- * Where an entry has the recency, if nothing but the flag follows it: entries
- * without nulls, and ours have none, are padded to 8 bytes.
- */
-static inline Size
-mx_recency_offset(const MxWalk *walk, IndexTuple entry)
-{
-	Size		size = BTreeTupleIsPosting(entry) ?
-	BTreeTupleGetPostingOffset(entry) : IndexTupleSize(entry);
-
-	return size - sizeof(TimestampTz) - (walk->has_flag ? MAXIMUM_ALIGNOF : 0);
-}
-
-/*
- * Does an entry belong to the current sample?  Mostly the bytes before the
- * recency are the same, or else the keys have to be looked at.
- */
-static inline bool
-mx_same_sample(const MxWalk *walk, IndexTuple entry)
-{
-	IndexTuple	key = walk->key;
-
-	if (walk->compact && entry->t_info == key->t_info &&
-		(key->t_info & INDEX_ALT_TID_MASK) == 0 &&
-		memcmp(entry + 1, key + 1, mx_recency_offset(walk, key) -
-			   sizeof(IndexTupleData)) == 0)
-		return true;
-	return mx_same_values(walk, entry);
 }
 
 #endif							/* MX_SCAN_H */

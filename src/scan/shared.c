@@ -12,7 +12,7 @@
 
 #include "access/parallel.h"
 
-#include "scan/scan.h"
+#include "scan/walk.h"
 
 static void add_counts(MxScanCounts *counts, MxScanCounts *more);
 

@@ -15,7 +15,7 @@
 #include "access/xact.h"
 #include "storage/predicate.h"
 
-#include "scan/scan.h"
+#include "scan/walk.h"
 
 static bool is_later(MxWalk *walk, TupleTableSlot *a, TupleTableSlot *b);
 

@@ -20,7 +20,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "scan/scan.h"
+#include "scan/walk.h"
 
 /* superseded entries that are passed one by one before larger steps are tried */
 #define SHORT_RUN	4
