@@ -234,11 +234,12 @@ make_path(PlannerInfo *root, RelOptInfo *parent, PathTarget *target,
 {
 	bool		descending = shape->index->reverse_sort[shape->nkeys];
 	bool		single = bms_num_members(conditions->pinned) == shape->nkeys;
-	bool		index_only = index_has_all(shape, target, conditions);
+	bool		index_only = order != MX_HEAP_ORDER &&
+	index_has_all(shape, target, conditions);
 	List	   *pathkeys = NIL;
 	MxScanPath *path;
 
-	if (order == MX_HEAP_ORDER && (index_only || single))
+	if (order == MX_HEAP_ORDER && single)
 		return NULL;
 	if (order != MX_HEAP_ORDER && IS_JOIN_REL(parent))
 	{
