@@ -37,13 +37,17 @@ static void copy_entries(MxLeaf *leaf, Page page);
 static bool is_beyond(const MxLeaf *leaf, BTScanInsert cut, int offset);
 static OffsetNumber find_cut(const MxLeaf *leaf, BTScanInsert cut);
 static int	count_inside(const MxLeaf *leaf);
+static bool is_inside(const MxLeaf *leaf, int n);
 static void mark_killed(MxLeaf *leaf);
 
 void
-mx_leaf_init(MxLeaf *leaf, Relation index, Snapshot snapshot, bool forward)
+mx_leaf_init(MxWalk *walk, bool forward)
 {
-	leaf->index = index;
-	leaf->snapshot = snapshot;
+	MxLeaf	   *leaf = &walk->leaf;
+
+	leaf->walk = walk;
+	leaf->index = walk->index;
+	leaf->snapshot = walk->snapshot;
 	leaf->step = forward ? 1 : -1;
 	leaf->buffer = InvalidBuffer;
 	leaf->copy = palloc(BLCKSZ);
@@ -55,6 +59,8 @@ mx_leaf_init(MxLeaf *leaf, Relation index, Snapshot snapshot, bool forward)
 /*
  * Descends to where the cut "from" is; the entries up to the cut "end" will be
  * given.  Returns false if the index has no pages.
+ *
+ * All of them are known to be of one sample if leaf->one_sample.
  */
 bool
 mx_leaf_seek(MxLeaf *leaf, BTScanInsert from, BTScanInsert end)
@@ -128,55 +134,69 @@ load(MxLeaf *leaf, Buffer buffer, BTScanInsert from)
 }
 
 /*
- * Where to stop on this page, and whether the walk ends there.  That is looked
- * for only if the last entry in its direction is beyond the end.
+ * Where to stop on this page, and whether the walk ends there.  Unless that is
+ * near, it is looked for only where the last entry is beyond the end.
  */
 static void
 find_stop(MxLeaf *leaf)
 {
-	bool		forward = leaf->step > 0;
-	int			far = forward ? leaf->last : leaf->first;
+	int			n;
 
-	leaf->stop = far + leaf->step;
-	leaf->nentries = mx_leaf_remaining(leaf);
-	leaf->ends = leaf->end->keysz > 0 && leaf->nentries > 0 &&
-		is_beyond(leaf, leaf->end, far) == forward;
-	if (leaf->ends)
+	leaf->stop = (leaf->step > 0 ? leaf->last : leaf->first) + leaf->step;
+	leaf->nentries = n = mx_leaf_remaining(leaf);
+	leaf->ends = false;
+	if (n > 0 && leaf->end->keysz > 0 &&
+		(leaf->one_sample || !is_inside(leaf, n - 1)))
 	{
 		leaf->nentries = count_inside(leaf);
 		leaf->stop = leaf->next + leaf->nentries * leaf->step;
+		leaf->ends = leaf->nentries < n;
 	}
 }
 
 /*
- * How many entries there are before the end, which is on this page and mostly
- * not far: in steps that double, then by halves.
+ * How many of the entries are before the end: in steps that double, then by
+ * halves.
  */
 static int
 count_inside(const MxLeaf *leaf)
 {
-	bool		forward = leaf->step > 0;
 	int			inside = 0;
 	int			beyond = leaf->nentries;
 	int			step = 1;
+	bool		met = false;
 
 	while (inside < beyond)
 	{
-		int			probe = Min(inside + step, beyond) - 1;
+		int			probe = met ? inside + (beyond - inside) / 2 :
+		Min(inside + step, beyond) - 1;
 
-		if (is_beyond(leaf, leaf->end, leaf->next + probe * leaf->step) == forward)
+		if (is_inside(leaf, probe))
 		{
-			beyond = probe;
-			step = (beyond - inside + 1) / 2;
+			inside = probe + 1;
+			step *= 2;
 		}
 		else
 		{
-			inside = probe + 1;
-			step = beyond == leaf->nentries ? step * 2 :
-				(beyond - inside + 1) / 2;
+			beyond = probe;
+			met = true;
 		}
 	}
 	return inside;
+}
+
+/*
+ * Is one of the entries, counted from the next one, before the end?  Of a single
+ * sample the first one tells for all, which takes less.
+ */
+static bool
+is_inside(const MxLeaf *leaf, int n)
+{
+	if (leaf->one_sample && n > 0)
+		return mx_same_values(leaf->walk, 0, mx_leaf_peek(leaf, n),
+							  mx_leaf_peek(leaf, 0));
+	return is_beyond(leaf, leaf->end, leaf->next + n * leaf->step) !=
+		(leaf->step > 0);
 }
 
 /*

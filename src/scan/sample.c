@@ -80,14 +80,12 @@ other_image_differs(Relation index, int key)
 }
 
 /*
- * Does an entry belong to the current sample?  Key by key, where not all bytes
- * are the same.
+ * Are two entries the same in all keys, where the first "nequal" are known to
+ * be?
  */
 bool
-mx_same_values(const MxWalk *walk, IndexTuple entry)
+mx_same_values(const MxWalk *walk, int nequal, IndexTuple a, IndexTuple b)
 {
-	IndexTuple	a = entry;
-	IndexTuple	b = walk->key;
 	const char *start_a = (char *) a + IndexInfoFindDataOffset(a->t_info);
 	const char *start_b = (char *) b + IndexInfoFindDataOffset(b->t_info);
 	Size		at_a = 0;
@@ -99,7 +97,7 @@ mx_same_values(const MxWalk *walk, IndexTuple entry)
 
 		at_a = att_align_pointer(at_a, key->align, key->length, start_a + at_a);
 		at_b = att_align_pointer(at_b, key->align, key->length, start_b + at_b);
-		if (i >= walk->nequal)
+		if (i >= nequal)
 		{
 			Answer		answer = compare_bytes(key, start_a + at_a,
 											   start_b + at_b);

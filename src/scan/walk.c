@@ -61,8 +61,7 @@ mx_walk_begin(MxWalk *walk, Relation heap, Relation index,
 	/* then the recency has a fixed place at the end of an entry */
 	walk->compact = IndexRelationGetNumberOfAttributes(index) ==
 		plan->nkeys + (plan->has_flag ? 2 : 1);
-	mx_leaf_init(&walk->leaf, index, snapshot,
-				 mx_walks_forward(index, plan));
+	mx_leaf_init(walk, mx_walks_forward(index, plan));
 	mx_sample_init(walk);
 	mx_bounds_init(walk);
 	mx_walk_stop(walk);
@@ -77,10 +76,12 @@ mx_walk_start(MxWalk *walk, ScanKey conditions, int nconditions)
 	bool		forward = walk->leaf.step > 0;
 
 	mx_walk_stop(walk);
-	if (mx_bounds_set(walk, conditions, nconditions))
-		walk->ended = !mx_leaf_seek(&walk->leaf,
-									forward ? walk->lower : walk->upper,
-									forward ? walk->upper : walk->lower);
+	if (!mx_bounds_set(walk, conditions, nconditions))
+		return;
+	walk->leaf.one_sample = walk->nequal == walk->nkeys;
+	walk->ended = !mx_leaf_seek(&walk->leaf,
+								forward ? walk->lower : walk->upper,
+								forward ? walk->upper : walk->lower);
 }
 
 /*

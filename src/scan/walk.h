@@ -53,11 +53,13 @@ typedef struct MxKey
 /* a leaf page of the index, and the part of it that is wanted */
 typedef struct MxLeaf
 {
+	const struct MxWalk *walk;
 	Relation	index;
 	Snapshot	snapshot;
 	int			step;			/* 1: to the right; -1: to the left */
 	bool		trust_killed;	/* leave out entries that are marked dead */
 	BTScanInsert end;			/* where the walk ends */
+	bool		one_sample;		/* there is but one before that */
 
 	Buffer		buffer;			/* pinned */
 	Page		copy;			/* of what is wanted of it */
@@ -221,8 +223,7 @@ extern void mx_explain_counts(const MxScanCounts *counts,
 							  struct ExplainState *es);
 
 /* in leaf.c */
-extern void mx_leaf_init(MxLeaf *leaf, Relation index, Snapshot snapshot,
-						 bool forward);
+extern void mx_leaf_init(MxWalk *walk, bool forward);
 extern bool mx_leaf_seek(MxLeaf *leaf, BTScanInsert from, BTScanInsert end);
 extern bool mx_leaf_next(MxLeaf *leaf);
 extern bool mx_leaf_step(MxLeaf *leaf);
@@ -235,7 +236,8 @@ extern Buffer mx_left_neighbour(Relation index, BlockNumber block,
 
 /* in sample.c */
 extern void mx_sample_init(MxWalk *walk);
-extern bool mx_same_values(const MxWalk *walk, IndexTuple entry);
+extern bool mx_same_values(const MxWalk *walk, int nequal, IndexTuple a,
+						   IndexTuple b);
 extern RegProcedure mx_operator_function(Relation index, int key,
 										 StrategyNumber strategy);
 
@@ -341,7 +343,7 @@ mx_same_sample(const MxWalk *walk, IndexTuple entry)
 		memcmp(entry + 1, key + 1, mx_recency_offset(walk, key) -
 			   sizeof(IndexTupleData)) == 0)
 		return true;
-	return mx_same_values(walk, entry);
+	return mx_same_values(walk, walk->nequal, entry, key);
 }
 
 #endif							/* MX_WALK_H */
