@@ -107,9 +107,6 @@ add_parallel(PlannerInfo *root, RelOptInfo *joinrel, const MxShape *shape,
 		mx_scan_cost(root, path, shape, 1.0);
 		path->path.path.rows = clamp_row_est(path->path.path.rows / divisor);
 		path->path.path.total_cost -= path->cpu_cost * (1 - 1 / divisor);
-		/* each entry is compared with the bounds of its range */
-		path->path.path.total_cost += 2 * cpu_operator_cost *
-			shape->rel->tuples / divisor;
 		path->path.path.startup_cost = Min(path->path.path.startup_cost,
 										   path->path.path.total_cost);
 		add_partial_path(joinrel, (Path *) path);

@@ -65,10 +65,11 @@ RESET enable_sort;
 RESET enable_bitmapscan;
 -- for each row of another table, by a column that is not of the sample
 CREATE TABLE wanted (tag int);
-INSERT INTO wanted VALUES (3), (5), (5000), (NULL);
+INSERT INTO wanted VALUES (3), (5);
 ANALYZE wanted;
 SET enable_memoize = off;
 SELECT plan('SELECT * FROM wanted AS w JOIN t_active AS t ON t.tag = w.tag');
+INSERT INTO wanted VALUES (5000), (NULL);
 SELECT answer('SELECT w.tag, count(t.id) FROM wanted AS w LEFT JOIN t_active AS t ON t.tag = w.tag GROUP BY 1');
 RESET enable_memoize;
 -- read again with another value
