@@ -68,10 +68,12 @@ CREATE TABLE wanted (tag int);
 INSERT INTO wanted VALUES (3), (5);
 ANALYZE wanted;
 SET enable_memoize = off;
+SET enable_mergejoin = off;
 SELECT plan('SELECT * FROM wanted AS w JOIN t_active AS t ON t.tag = w.tag');
 INSERT INTO wanted VALUES (5000), (NULL);
 SELECT answer('SELECT w.tag, count(t.id) FROM wanted AS w LEFT JOIN t_active AS t ON t.tag = w.tag GROUP BY 1');
 RESET enable_memoize;
+RESET enable_mergejoin;
 -- read again with another value
 SELECT answer('SELECT g, l.n FROM generate_series(3, 5) AS g, LATERAL (SELECT count(*) AS n FROM t_active WHERE tag = g) AS l');
 SET plan_cache_mode = force_generic_plan;
