@@ -18,16 +18,24 @@ spread()
 			print v[1], m, v[NR], known ? kb + 0 : "-" }'
 }
 
+# The median over the rounds of the first file's milliseconds over the second's:
+# what a machine does that gets slower or faster, it does to a round's ways alike.
+ratio()
+{
+	paste -d' ' "$1" "$2" | awk -v fields="$(awk '{ print NF; exit }' "$1")" \
+		'{ print $1 / $(fields + 1) }' | sort -n | awk '{ v[NR] = $1 }
+		END { printf "%.2f", NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
+}
+
 # report CASE WAY...
 report()
 {
-	local case=$1 way low median high kb ours ratio
+	local case=$1 way low median high kb ratio
 	shift
 
-	read -r low ours high kb <<<"$(spread "$work/tmp/ms.metaxy")"
 	for way; do
 		read -r low median high kb <<<"$(spread "$work/tmp/ms.$way")"
-		ratio=$(awk "BEGIN { printf \"%.2f\", $ours / $median }")
+		ratio=$(ratio "$work/tmp/ms.metaxy" "$work/tmp/ms.$way")
 		printf '%-27s %-17s %11.3f %11.3f %11.3f %8s %9s\n' \
 			"$case" "$way" "$median" "$low" "$high" "$ratio" "$kb"
 		echo "$case,$way,$(variable samples),$(variable versions),$(variable order),$rounds,$median,$low,$high,$ratio,${kb#-}" >>"$csv"
@@ -47,14 +55,14 @@ report_target()
 		}
 		$1 != case { next }
 		$2 == "metaxy" { ours = $7 }
-		$2 ~ pattern && (best == "" || $7 < least) { best = $2; least = $7 }
+		$2 ~ pattern && (best == "" || $7 < least) { best = $2; least = $7; ratio = $10 }
 		END {
 			if (most ~ /^\+/)
 				printf "  %.1f ms more than %s", value = ours - least, best
 			else if (of == "ms")
 				printf "  %.1f ms", value = ours
 			else
-				printf "  %.2f times %s", value = ours / least, best
+				printf "  %.2f times %s", value = ratio, best
 			if (of ~ /\*/)
 				printf ", the fastest %s", of
 			printf "; target %s: %s\n", most, value <= most + 0 ? "met" : "missed"

@@ -127,6 +127,7 @@ load(MxLeaf *leaf, Buffer buffer, BTScanInsert from)
 	leaf->nposting = 0;
 	leaf->nkilled = 0;
 	find_stop(leaf);
+	pgstat_count_index_tuples(leaf->index, leaf->nentries);
 	copy_entries(leaf, page);
 	_bt_unlockbuf(leaf->index, buffer);
 	leaf->page = leaf->copy;

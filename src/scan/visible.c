@@ -13,6 +13,7 @@
 #include "access/tableam.h"
 #include "access/visibilitymap.h"
 #include "access/xact.h"
+#include "pgstat.h"
 #include "storage/predicate.h"
 
 #include "scan/walk.h"
@@ -29,13 +30,17 @@ mx_walk_fetch(MxWalk *walk, const ItemPointerData *tid,
 {
 	ItemPointerData at = *tid;
 	bool		again = false;
+	bool		found;
 
 	walk->counts->fetches++;
 	walk->all_dead = false;
 
 	/* by an MVCC snapshot, one row of a HOT chain is visible at most */
-	return table_index_fetch_tuple(walk->fetch, &at, walk->snapshot, slot,
-								   &again, &walk->all_dead);
+	found = table_index_fetch_tuple(walk->fetch, &at, walk->snapshot, slot,
+									&again, &walk->all_dead);
+	if (found)
+		pgstat_count_heap_fetch(walk->index);
+	return found;
 }
 
 /*

@@ -394,6 +394,13 @@ SELECT set_config(CASE WHEN current_setting('server_version_num')::int >= 160000
 \c -
 SET search_path = ls, public;
 SELECT scans('SELECT * FROM t_active');
+-- the use of the index is counted
+CREATE TABLE counted (id int NOT NULL, note text);
+SELECT metaxy_register('counted', 'counted', '{id}');
+INSERT INTO counted SELECT i, 'note', '2024-01-01', '2024-01-01' FROM generate_series(1, 100) AS i;
+SELECT count(note) FROM counted_active;
+SELECT pg_stat_force_next_flush();
+SELECT idx_scan, idx_tup_read, idx_tup_fetch FROM pg_stat_user_indexes WHERE relname = 'counted';
 
 SET client_min_messages = warning;
 SELECT metaxy_unregister(feature) FROM metaxy_feature;
