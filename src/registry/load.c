@@ -22,6 +22,7 @@
 #include "registry/registry.h"
 
 /* the columns of mx_feature_columns have the same reasons */
+#define OUTLINE_COLUMNS "feature::pg_catalog.text, relation::pg_catalog.oid"
 #define DEPENDENCY_COLUMNS \
 	"feature::pg_catalog.text, upstream::pg_catalog.text, " \
 	"lineage::pg_catalog.text, on_columns::pg_catalog.text[], " \
@@ -30,8 +31,11 @@
 typedef struct Loading
 {
 	MxRegistry *registry;
+	bool		outline;		/* see mx_registry_outline */
 	MxPlaces   *places;
 	int			room;			/* in the array that is being filled */
+	int		   *from;			/* upstream of each dependency ... */
+	int		   *to;				/* ... and its feature */
 	MemoryContext context;		/* for all that stays */
 
 	/* the ends of the last dependencies, which are looked up together */
@@ -41,16 +45,20 @@ typedef struct Loading
 	char	   *missing;		/* smallest key without a feature, or NULL */
 } Loading;
 
+static MxRegistry *load(bool outline);
 static void load_features(Loading *loading);
 static bool add_feature(TupleTableSlot *slot, void *arg);
+static void read_outline(TupleTableSlot *slot, MxFeature *feature);
 static void sort_features(Loading *loading);
 static void load_dependencies(Loading *loading);
+static void make_room(Loading *loading);
 static bool add_dependency(TupleTableSlot *slot, void *arg);
+static void read_dependency(TupleTableSlot *slot, MxDependency *dependency);
 static void add_end(Loading *loading, Datum value);
 static void find_ends(Loading *loading);
 static void note_missing(Loading *loading, MxKeyBytes key);
 static MxLineage lineage_of(Datum value);
-static void build_graph(MxRegistry *registry);
+static void sort_dependencies(Loading *loading);
 
 /*
  * The whole registry: features in the order of their keys, the dependencies
@@ -59,9 +67,26 @@ static void build_graph(MxRegistry *registry);
 MxRegistry *
 mx_registry_load(void)
 {
-	Loading		loading = {0};
+	return load(false);
+}
 
-	loading.registry = palloc0(sizeof(MxRegistry));
+/*
+ * What an order takes of it: of features the keys and tables alone, of
+ * dependencies the graph.
+ */
+MxRegistry *
+mx_registry_outline(void)
+{
+	return load(true);
+}
+
+static MxRegistry *
+load(bool outline)
+{
+	Loading		loading = {.outline = outline};
+	MxRegistry *registry = palloc0(sizeof(MxRegistry));
+
+	loading.registry = registry;
 	loading.places = mx_places_new();
 	loading.context = CurrentMemoryContext;
 
@@ -72,8 +97,12 @@ mx_registry_load(void)
 	PopActiveSnapshot();
 	mx_places_free(loading.places);
 
-	build_graph(loading.registry);
-	return loading.registry;
+	if (!outline)
+		sort_dependencies(&loading);
+	registry->graph = mx_graph_build(registry->nfeatures,
+									 registry->ndependencies,
+									 loading.from, loading.to);
+	return registry;
 }
 
 static void
@@ -85,7 +114,8 @@ load_features(Loading *loading)
 	loading->registry->features = palloc(sizeof(MxFeature) * loading->room);
 	appendStringInfo(mx_query_sql(query),
 					 "SELECT %s FROM %s." MX_TABLE_FEATURE,
-					 mx_feature_columns, mx_schema());
+					 loading->outline ? OUTLINE_COLUMNS : mx_feature_columns,
+					 mx_schema());
 	mx_query_run(query, MX_OWNER_READ, mx_row_receiver(add_feature, loading));
 	sort_features(loading);
 }
@@ -106,12 +136,27 @@ add_feature(TupleTableSlot *slot, void *arg)
 									  sizeof(MxFeature) * loading->room);
 	}
 	feature = &registry->features[registry->nfeatures];
-	mx_feature_read(slot, feature);
+	if (loading->outline)
+		read_outline(slot, feature);
+	else
+		mx_feature_read(slot, feature);
 	key.bytes = feature->key;
 	key.length = (int) strlen(feature->key);
 	mx_places_add(loading->places, key, registry->nfeatures++);
 	MemoryContextSwitchTo(save);
 	return false;
+}
+
+static void
+read_outline(TupleTableSlot *slot, MxFeature *feature)
+{
+	bool		isnull;
+	Datum		value;
+
+	memset(feature, 0, sizeof(MxFeature));
+	feature->key = TextDatumGetCString(mx_required_column(slot, 1));
+	value = slot_getattr(slot, 2, &isnull);
+	feature->relid = isnull ? InvalidOid : DatumGetObjectId(value);
 }
 
 static void
@@ -141,9 +186,8 @@ load_dependencies(Loading *loading)
 	MxQuery    *query = mx_query_new();
 
 	initStringInfo(&loading->bytes);
-	loading->room = 64;
-	loading->registry->dependencies =
-		palloc(sizeof(MxDependency) * loading->room);
+	loading->room = 0;
+	make_room(loading);
 	appendStringInfo(mx_query_sql(query),
 					 "SELECT " DEPENDENCY_COLUMNS
 					 " FROM %s." MX_TABLE_DEPENDENCY,
@@ -164,27 +208,63 @@ load_dependencies(Loading *loading)
 						loading->missing)));
 }
 
+/*
+ * In the arrays of dependencies, twice as much as before.
+ */
+static void
+make_room(Loading *loading)
+{
+	MxRegistry *registry = loading->registry;
+	int			room = Max(loading->room * 2, 64);
+
+	if (loading->room == 0)
+	{
+		loading->from = palloc(sizeof(int) * room);
+		loading->to = palloc(sizeof(int) * room);
+		if (!loading->outline)
+			registry->dependencies = palloc(sizeof(MxDependency) * room);
+	}
+	else
+	{
+		loading->from = repalloc(loading->from, sizeof(int) * room);
+		loading->to = repalloc(loading->to, sizeof(int) * room);
+		if (!loading->outline)
+			registry->dependencies = repalloc(registry->dependencies,
+											  sizeof(MxDependency) * room);
+	}
+	loading->room = room;
+}
+
 static bool
 add_dependency(TupleTableSlot *slot, void *arg)
 {
 	Loading    *loading = arg;
 	MxRegistry *registry = loading->registry;
 	MemoryContext save = MemoryContextSwitchTo(loading->context);
-	MxDependency *dependency;
+
+	if (registry->ndependencies == loading->room)
+		make_room(loading);
+	add_end(loading, mx_required_column(slot, 1));
+	add_end(loading, mx_required_column(slot, 2));
+	if (!loading->outline)
+		read_dependency(slot, &registry->dependencies[registry->ndependencies]);
+	registry->ndependencies++;
+	if (loading->nends == MX_KEYS_AT_ONCE)
+		find_ends(loading);
+	MemoryContextSwitchTo(save);
+	return false;
+}
+
+/*
+ * All but the ends, which are looked up later.
+ */
+static void
+read_dependency(TupleTableSlot *slot, MxDependency *dependency)
+{
 	bool		isnull;
 	Datum		value;
 
-	if (registry->ndependencies == loading->room)
-	{
-		loading->room *= 2;
-		registry->dependencies = repalloc(registry->dependencies,
-										  sizeof(MxDependency) * loading->room);
-	}
-	dependency = &registry->dependencies[registry->ndependencies++];
 	memset(dependency, 0, sizeof(MxDependency));
-
-	add_end(loading, mx_required_column(slot, 1));
-	add_end(loading, mx_required_column(slot, 2));
 	dependency->lineage = lineage_of(mx_required_column(slot, 3));
 	value = slot_getattr(slot, 4, &isnull);
 	if (!isnull)
@@ -195,10 +275,6 @@ add_dependency(TupleTableSlot *slot, void *arg)
 		mx_rename_lists(DatumGetJsonbP(value), &dependency->rename_from,
 						&dependency->rename_to);
 	dependency->optional = DatumGetBool(mx_required_column(slot, 6));
-	if (loading->nends == MX_KEYS_AT_ONCE)
-		find_ends(loading);
-	MemoryContextSwitchTo(save);
-	return false;
 }
 
 static void
@@ -219,10 +295,8 @@ add_end(Loading *loading, Datum value)
 static void
 find_ends(Loading *loading)
 {
-	MxRegistry *registry = loading->registry;
 	int			n = loading->nends;
-	MxDependency *dependency =
-		&registry->dependencies[registry->ndependencies - n / 2];
+	int			first = loading->registry->ndependencies - n / 2;
 	const char *bytes = loading->bytes.data;
 	int			places[MX_KEYS_AT_ONCE];
 
@@ -237,10 +311,10 @@ find_ends(Loading *loading)
 		if (places[i] < 0)
 			note_missing(loading, loading->ends[i]);
 	}
-	for (int i = 0; i < n; i += 2, dependency++)
+	for (int i = 0; i < n / 2; i++)
 	{
-		dependency->feature = places[i];
-		dependency->upstream = places[i + 1];
+		loading->to[first + i] = places[2 * i];
+		loading->from[first + i] = places[2 * i + 1];
 	}
 	loading->nends = 0;
 	resetStringInfo(&loading->bytes);
@@ -275,31 +349,30 @@ lineage_of(Datum value)
 }
 
 /*
- * Puts the dependencies in order and makes them the graph's edges.
+ * By feature, then upstream.
  */
 static void
-build_graph(MxRegistry *registry)
+sort_dependencies(Loading *loading)
 {
+	MxRegistry *registry = loading->registry;
 	int			n = registry->ndependencies;
-	int		   *from = palloc(sizeof(int) * Max(n, 1));
-	int		   *to = palloc(sizeof(int) * Max(n, 1));
 	int		   *order = palloc(sizeof(int) * Max(n, 1));
 	MxDependency *sorted = palloc(sizeof(MxDependency) * Max(n, 1));
 
-	for (int i = 0; i < n; i++)
-	{
-		from[i] = registry->dependencies[i].upstream;
-		to[i] = registry->dependencies[i].feature;
-	}
-	mx_graph_sort_edges(registry->nfeatures, n, from, to, order);
+	mx_graph_sort_edges(registry->nfeatures, n, loading->from, loading->to,
+						order);
 	for (int i = 0; i < n; i++)
 	{
 		sorted[i] = registry->dependencies[order[i]];
-		from[i] = sorted[i].upstream;
-		to[i] = sorted[i].feature;
+		sorted[i].feature = loading->to[order[i]];
+		sorted[i].upstream = loading->from[order[i]];
 	}
-	pfree(registry->dependencies);
+	for (int i = 0; i < n; i++)
+	{
+		loading->from[i] = sorted[i].upstream;
+		loading->to[i] = sorted[i].feature;
+	}
 	pfree(order);
+	pfree(registry->dependencies);
 	registry->dependencies = sorted;
-	registry->graph = mx_graph_build(registry->nfeatures, n, from, to);
 }

@@ -56,19 +56,21 @@ typedef struct MxDependency
 /*
  * The registry as a delete or an order looks at it.  Features are sorted by
  * mx_key_compare: their places are the graph's nodes.  Dependencies are sorted
- * by feature, then upstream: they are the graph's edges.
+ * by feature, then upstream: they are the graph's edges.  An outline, see
+ * mx_registry_outline, has the graph alone of them.
  */
 typedef struct MxRegistry
 {
 	int			nfeatures;
 	MxFeature  *features;
 	int			ndependencies;
-	MxDependency *dependencies;
+	MxDependency *dependencies; /* NULL in an outline */
 	MxGraph    *graph;
 } MxRegistry;
 
 /* in load.c */
 extern MxRegistry *mx_registry_load(void);
+extern MxRegistry *mx_registry_outline(void);
 
 /* in catalog.c */
 extern const char *const mx_feature_columns;
