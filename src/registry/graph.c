@@ -97,10 +97,13 @@ mx_graph_order(const MxGraph *graph, const bool *member, int *order)
 											compare_smaller_first, NULL);
 	int			norder = 0;
 
-	memset(waiting, 0, sizeof(int) * graph->nnodes);
-	for (int i = 0; i < graph->nedges; i++)
-		if (member == NULL || member[graph->from[i]])
-			waiting[graph->to[i]]++;
+	for (int node = 0; node < graph->nnodes; node++)
+	{
+		waiting[node] = graph->in_start[node + 1] - graph->in_start[node];
+		for (int i = graph->in_start[node];
+			 member != NULL && i < graph->in_start[node + 1]; i++)
+			waiting[node] -= !member[graph->from[graph->in_edge[i]]];
+	}
 
 	for (int node = 0; node < graph->nnodes; node++)
 		if ((member == NULL || member[node]) && waiting[node] == 0)

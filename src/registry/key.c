@@ -72,7 +72,7 @@ struct MxPlaces
 
 static KeyRecord *record_at(const MxPlaces *places, uint32 at);
 static uint32 hash_wanted(const MxPlaces *places);
-static bool is_wanted(const MxPlaces *places, uint32 record);
+static bool is_wanted(const MxPlaces *places, uint32 at);
 
 #define SH_PREFIX places
 #define SH_ELEMENT_TYPE PlaceEntry
@@ -88,6 +88,7 @@ static bool is_wanted(const MxPlaces *places, uint32 record);
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
+static uint32 likely_record(const struct places_hash *entries, uint32 hash);
 static int	common_length(int nkeys, const char *const *keys);
 static uint64 start_of(const char *key);
 
@@ -200,7 +201,13 @@ mx_places_find(MxPlaces *places, int nkeys, const MxKeyBytes *keys, int *found)
 		prefetch(&entries->data[hashes[i] & entries->sizemask]);
 	}
 	for (int i = 0; i < nkeys; i++)
-		prefetch(record_at(places, entries->data[hashes[i] & entries->sizemask].record));
+	{
+		char	   *record = (char *) record_at(places,
+												likely_record(entries, hashes[i]));
+
+		prefetch(record);
+		prefetch(record + offsetof(KeyRecord, bytes) + keys[i].length);
+	}
 	for (int i = 0; i < nkeys; i++)
 	{
 		PlaceEntry *entry;
@@ -232,6 +239,21 @@ mx_places_free(MxPlaces *places)
 	places_destroy(places->entries);
 	pfree(places->records);
 	pfree(places);
+}
+
+/*
+ * Where the record of a key with this hash is; that of any key where there is
+ * none.
+ */
+static uint32
+likely_record(const struct places_hash *entries, uint32 hash)
+{
+	uint32		at = hash & entries->sizemask;
+
+	while (entries->data[at].status == places_SH_IN_USE &&
+		   entries->data[at].hash != hash)
+		at = (at + 1) & entries->sizemask;
+	return entries->data[at].record;
 }
 
 static uint32
