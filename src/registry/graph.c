@@ -23,7 +23,6 @@
 #define MX_CYCLE_SHOWN	20
 
 static int *new_ints(int count);
-static bool edges_sorted(int nedges, const int *from, const int *to);
 static void sort_edges(int nnodes, int nedges, const int *key,
 					   const int *edges, int *start, int *sorted);
 static int	compare_smaller_first(Datum a, Datum b, void *arg);
@@ -51,15 +50,9 @@ mx_graph_build(int nnodes, int nedges, const int *from, const int *to)
 	graph->in_edge = new_ints(nedges);
 
 	/* each sort keeps the order of the one before it within a node's list */
-	if (!edges_sorted(nedges, from, to))
-	{
-		sort_edges(nnodes, nedges, from, NULL, graph->out_start,
-				   graph->out_edge);
-		sort_edges(nnodes, nedges, to, graph->out_edge, graph->in_start,
-				   graph->in_edge);
-	}
-	else
-		sort_edges(nnodes, nedges, to, NULL, graph->in_start, graph->in_edge);
+	sort_edges(nnodes, nedges, from, NULL, graph->out_start, graph->out_edge);
+	sort_edges(nnodes, nedges, to, graph->out_edge, graph->in_start,
+			   graph->in_edge);
 	sort_edges(nnodes, nedges, from, graph->in_edge, graph->out_start,
 			   graph->out_edge);
 	return graph;
@@ -103,11 +96,9 @@ mx_graph_order(const MxGraph *graph, const bool *member, int *order)
 		for (int i = graph->in_start[node];
 			 member != NULL && i < graph->in_start[node + 1]; i++)
 			waiting[node] -= !member[graph->from[graph->in_edge[i]]];
-	}
-
-	for (int node = 0; node < graph->nnodes; node++)
 		if ((member == NULL || member[node]) && waiting[node] == 0)
 			binaryheap_add_unordered(ready, Int32GetDatum(node));
+	}
 	binaryheap_build(ready);
 
 	while (!binaryheap_empty(ready))
@@ -285,18 +276,6 @@ static int *
 new_ints(int count)
 {
 	return (int *) palloc(sizeof(int) * count);
-}
-
-/*
- * Are edges sorted by the node that they lead to, then that they come from?
- */
-static bool
-edges_sorted(int nedges, const int *from, const int *to)
-{
-	for (int i = 1; i < nedges; i++)
-		if (to[i] < to[i - 1] || (to[i] == to[i - 1] && from[i] < from[i - 1]))
-			return false;
-	return true;
 }
 
 /*

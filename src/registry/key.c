@@ -14,7 +14,7 @@
 
 #include "registry/key.h"
 
-/* a key's first bytes that differ from others', to compare without it */
+/* a key's first bytes beyond those that all have, compared without the key */
 typedef struct SortKey
 {
 	uint64		start;
@@ -34,9 +34,9 @@ typedef struct SortKey
 #include "lib/sort_template.h"
 
 /*
- * Keys lie one behind the other, each with its place, and what is hashed is
- * small: of many features most look-ups miss the processor's caches, at the
- * entry and at the key.
+ * The keys lie one behind the other, each with its place, and the entries of
+ * the table are small: with many features, what look-ups take is the time to
+ * get both from memory.
  */
 typedef struct KeyRecord
 {

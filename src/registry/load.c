@@ -3,9 +3,9 @@
  * load.c
  *		Reads the whole registry.
  *
- * Rows are taken as the executor hands them over, in whatever order they lie:
- * features are sorted here by their keys, dependencies by the places of their
- * features, both of which takes less than to have SQL do it.
+ * The rows are taken as the executor has them, in whatever order they lie, and
+ * sorted here: features by their keys, dependencies by the places of their
+ * ends.  That takes less time than an ORDER BY.
  *
  * src/registry/load.c
  *
@@ -21,7 +21,7 @@
 #include "registry/key.h"
 #include "registry/registry.h"
 
-/* the columns of mx_feature_columns have the same reasons */
+/* with their types, see mx_feature_columns */
 #define OUTLINE_COLUMNS "feature::pg_catalog.text, relation::pg_catalog.oid"
 #define DEPENDENCY_COLUMNS \
 	"feature::pg_catalog.text, upstream::pg_catalog.text, " \
@@ -71,8 +71,8 @@ mx_registry_load(void)
 }
 
 /*
- * What an order takes of it: of features the keys and tables alone, of
- * dependencies the graph.
+ * As much of it as an order takes: of features the keys and tables alone, of
+ * dependencies the graph alone.
  */
 MxRegistry *
 mx_registry_outline(void)
@@ -209,7 +209,7 @@ load_dependencies(Loading *loading)
 }
 
 /*
- * In the arrays of dependencies, twice as much as before.
+ * For twice as many dependencies as before.
  */
 static void
 make_room(Loading *loading)
