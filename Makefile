@@ -21,7 +21,8 @@ OBJS = \
 	src/base/quote.o src/base/rights.o src/base/store.o \
 	src/registry/catalog.o src/registry/check.o src/registry/drop.o \
 	src/registry/edge.o src/registry/feature.o src/registry/graph.o \
-	src/registry/join.o src/registry/order.o src/registry/ready.o \
+	src/registry/join.o src/registry/key.o src/registry/load.o \
+	src/registry/order.o src/registry/ready.o \
 	src/registry/record.o src/registry/render.o src/registry/rows.o \
 	src/registry/same.o src/registry/spec.o src/registry/sync.o \
 	src/registry/sync_apply.o src/registry/sync_edges.o \

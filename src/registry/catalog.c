@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * catalog.c
- *		Reads the registry's tables.
+ *		Reads the registry's tables: one feature, and what is common.
  *
  *		Like the server's own catalogs, they are read as they are now, whatever
  *		snapshot the transaction holds: a dependency that another session has
@@ -16,61 +16,35 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
+#include "registry/key.h"
 #include "registry/registry.h"
 
 /*
  * With their types, and nulls refused below: a superuser can alter these
  * tables, and that must not bring the server down.
  */
-#define FEATURE_COLUMNS \
-	"feature::pg_catalog.text, relation::pg_catalog.oid, " \
-	"id_columns::pg_catalog.text[], feature_version::pg_catalog.text, " \
-	"owner::pg_catalog.oid, project::pg_catalog.text, " \
-	"views::pg_catalog.bool, indexes::pg_catalog.bool"
+const char *const mx_feature_columns =
+	"feature::pg_catalog.text, relation::pg_catalog.oid, "
+	"id_columns::pg_catalog.text[], feature_version::pg_catalog.text, "
+	"owner::pg_catalog.oid, project::pg_catalog.text, "
+	"views::pg_catalog.bool, indexes::pg_catalog.bool";
 
-#define DEPENDENCY_COLUMNS \
-	"feature::pg_catalog.text, upstream::pg_catalog.text, " \
-	"lineage::pg_catalog.text, on_columns::pg_catalog.text[], " \
-	"rename::pg_catalog.jsonb, optional::pg_catalog.bool"
-
-/* places of features by their keys, for the many ends of edges */
-typedef struct PlaceEntry
+typedef struct FoundFeature
 {
-	const char *key;
-	int			place;
-	char		status;
-} PlaceEntry;
+	MxFeature  *feature;		/* NULL: none yet */
+	MemoryContext context;		/* that it is made in */
+} FoundFeature;
 
-#define SH_PREFIX places
-#define SH_ELEMENT_TYPE PlaceEntry
-#define SH_KEY_TYPE const char *
-#define SH_KEY key
-#define SH_HASH_KEY(tb, key) string_hash(key, strlen(key) + 1)
-#define SH_EQUAL(tb, a, b) (strcmp(a, b) == 0)
-#define SH_SCOPE static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
-
-static uint64 read_now(MxQuery *query);
 static MxFeature *load_one(MxQuery *query);
-static void read_feature(uint64 row, MxFeature *feature);
-static places_hash *hash_places(const MxRegistry *registry);
-static int	find_place(places_hash *places, const char *key);
-static void read_dependency(uint64 row, places_hash *places,
-							MxDependency *dependency);
+static bool take_one(TupleTableSlot *slot, void *arg);
 static int	compare_features(const void *a, const void *b);
-static void build_graph(MxRegistry *registry);
-static char *text_column(uint64 row, int column);
-static Datum column(uint64 row, int number, bool *isnull);
-static Datum required_column(uint64 row, int number);
+static char *text_column(TupleTableSlot *slot, int number);
 
 /*
  * Keeps other sessions from changing the graph until the transaction ends.
@@ -84,52 +58,6 @@ mx_registry_lock(void)
 }
 
 /*
- * The whole registry: features in the order of their keys, the dependencies
- * between them, and the graph that both make.
- */
-MxRegistry *
-mx_registry_load(void)
-{
-	MxRegistry *registry = palloc0(sizeof(MxRegistry));
-	places_hash *places;
-	MxQuery    *query;
-
-	/* one snapshot for both, or an edge might come without its feature */
-	PushActiveSnapshot(GetLatestSnapshot());
-	query = mx_query_new();
-	appendStringInfo(mx_query_sql(query),
-					 "SELECT " FEATURE_COLUMNS " FROM %s." MX_TABLE_FEATURE,
-					 mx_schema());
-	registry->nfeatures = (int) mx_query_run(query, MX_OWNER_READ, NULL);
-	registry->features =
-		palloc0(sizeof(MxFeature) * Max(registry->nfeatures, 1));
-	for (int i = 0; i < registry->nfeatures; i++)
-		read_feature(i, &registry->features[i]);
-	SPI_freetuptable(SPI_tuptable);
-	qsort(registry->features, registry->nfeatures, sizeof(MxFeature),
-		  compare_features);
-	places = hash_places(registry);
-
-	query = mx_query_new();
-	appendStringInfo(mx_query_sql(query),
-					 "SELECT " DEPENDENCY_COLUMNS
-					 " FROM %s." MX_TABLE_DEPENDENCY
-					 " ORDER BY feature, upstream",
-					 mx_schema());
-	registry->ndependencies = (int) mx_query_run(query, MX_OWNER_READ, NULL);
-	registry->dependencies =
-		palloc0(sizeof(MxDependency) * Max(registry->ndependencies, 1));
-	for (int i = 0; i < registry->ndependencies; i++)
-		read_dependency(i, places, &registry->dependencies[i]);
-	SPI_freetuptable(SPI_tuptable);
-	PopActiveSnapshot();
-	places_destroy(places);
-
-	build_graph(registry);
-	return registry;
-}
-
-/*
  * One feature by its key; NULL if there is none.
  */
 MxFeature *
@@ -139,9 +67,9 @@ mx_feature_load(const char *key)
 	int			n = mx_query_text(query, key);
 
 	appendStringInfo(mx_query_sql(query),
-					 "SELECT " FEATURE_COLUMNS " FROM %s." MX_TABLE_FEATURE
+					 "SELECT %s FROM %s." MX_TABLE_FEATURE
 					 " WHERE feature OPERATOR(pg_catalog.=) $%d",
-					 mx_schema(), n);
+					 mx_feature_columns, mx_schema(), n);
 	return load_one(query);
 }
 
@@ -156,9 +84,9 @@ mx_feature_of_table(Oid relid)
 								   ObjectIdGetDatum(relid), false);
 
 	appendStringInfo(mx_query_sql(query),
-					 "SELECT " FEATURE_COLUMNS " FROM %s." MX_TABLE_FEATURE
+					 "SELECT %s FROM %s." MX_TABLE_FEATURE
 					 " WHERE relation OPERATOR(pg_catalog.=) $%d",
-					 mx_schema(), n);
+					 mx_feature_columns, mx_schema(), n);
 	return load_one(query);
 }
 
@@ -173,9 +101,9 @@ mx_feature_of_view(Oid view)
 								   false);
 
 	appendStringInfo(mx_query_sql(query),
-					 "SELECT " FEATURE_COLUMNS " FROM %s." MX_TABLE_FEATURE
+					 "SELECT %s FROM %s." MX_TABLE_FEATURE
 					 " WHERE active_view OPERATOR(pg_catalog.=) $%d",
-					 mx_schema(), n);
+					 mx_feature_columns, mx_schema(), n);
 	return load_one(query);
 }
 
@@ -273,107 +201,73 @@ mx_rename_lists(Jsonb *rename, List **from, List **to)
 }
 
 /*
- * Runs a query under a snapshot of this moment that shows our own changes.
+ * Takes a feature from a row with mx_feature_columns.
  */
-static uint64
-read_now(MxQuery *query)
-{
-	uint64		nrows;
-
-	PushActiveSnapshot(GetLatestSnapshot());
-	nrows = mx_query_run(query, MX_OWNER_READ, NULL);
-	PopActiveSnapshot();
-	return nrows;
-}
-
-static MxFeature *
-load_one(MxQuery *query)
-{
-	MxFeature  *feature;
-
-	if (read_now(query) == 0)
-		return NULL;
-	feature = palloc0(sizeof(MxFeature));
-	read_feature(0, feature);
-	SPI_freetuptable(SPI_tuptable);
-	return feature;
-}
-
-static void
-read_feature(uint64 row, MxFeature *feature)
+void
+mx_feature_read(TupleTableSlot *slot, MxFeature *feature)
 {
 	bool		isnull;
 	Datum		value;
 
-	feature->key = TextDatumGetCString(required_column(row, 1));
-	value = column(row, 2, &isnull);
+	feature->key = TextDatumGetCString(mx_required_column(slot, 1));
+	value = slot_getattr(slot, 2, &isnull);
 	feature->relid = isnull ? InvalidOid : DatumGetObjectId(value);
-	value = required_column(row, 3);
+	value = mx_required_column(slot, 3);
 	feature->id_columns = mx_array_names(DatumGetArrayTypeP(value),
 										 "id_columns");
-	feature->version = text_column(row, 4);
-	feature->owner = DatumGetObjectId(required_column(row, 5));
-	feature->project = text_column(row, 6);
-	feature->views = DatumGetBool(required_column(row, 7));
-	feature->indexes = DatumGetBool(required_column(row, 8));
-}
-
-static void
-read_dependency(uint64 row, places_hash *places, MxDependency *dependency)
-{
-	bool		isnull;
-	Datum		value;
-
-	value = required_column(row, 1);
-	dependency->feature = find_place(places, TextDatumGetCString(value));
-	value = required_column(row, 2);
-	dependency->upstream = find_place(places, TextDatumGetCString(value));
-	value = required_column(row, 3);
-	dependency->lineage = mx_choice(TextDatumGetCString(value), "lineage",
-									mx_lineages);
-	value = column(row, 4, &isnull);
-	if (!isnull)
-		dependency->on_columns = mx_array_names(DatumGetArrayTypeP(value),
-												"on_columns");
-	value = column(row, 5, &isnull);
-	if (!isnull)
-		mx_rename_lists(DatumGetJsonbP(value), &dependency->rename_from,
-						&dependency->rename_to);
-	dependency->optional = DatumGetBool(required_column(row, 6));
-}
-
-static places_hash *
-hash_places(const MxRegistry *registry)
-{
-	places_hash *places = places_create(CurrentMemoryContext,
-										registry->nfeatures, NULL);
-
-	for (int i = 0; i < registry->nfeatures; i++)
-	{
-		bool		found;
-		PlaceEntry *entry = places_insert(places, registry->features[i].key,
-										  &found);
-
-		entry->place = i;
-	}
-	return places;
+	feature->version = text_column(slot, 4);
+	feature->owner = DatumGetObjectId(mx_required_column(slot, 5));
+	feature->project = text_column(slot, 6);
+	feature->views = DatumGetBool(mx_required_column(slot, 7));
+	feature->indexes = DatumGetBool(mx_required_column(slot, 8));
 }
 
 /*
- * The calls that write the registry see to it that both ends of an edge are
- * features.
+ * A column that is never null, unless somebody has altered the table.
  */
-static int
-find_place(places_hash *places, const char *key)
+Datum
+mx_required_column(TupleTableSlot *slot, int number)
 {
-	PlaceEntry *entry = places_lookup(places, key);
+	bool		isnull;
+	Datum		value = slot_getattr(slot, number, &isnull);
 
-	if (entry == NULL)
+	if (isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("a dependency of the registry names feature \"%s\", which is not there",
-						key)));
-	return entry->place;
+				 errmsg("column \"%s\" of the registry of extension \"metaxy\" must not be null",
+						NameStr(TupleDescAttr(slot->tts_tupleDescriptor,
+											  number - 1)->attname))));
+	return value;
+}
+
+/*
+ * The feature that a query finds, under a snapshot of this moment that shows
+ * our own changes; NULL if it finds none.
+ */
+static MxFeature *
+load_one(MxQuery *query)
+{
+	FoundFeature found = {.context = CurrentMemoryContext};
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	mx_query_run(query, MX_OWNER_READ, mx_row_receiver(take_one, &found));
+	PopActiveSnapshot();
+	return found.feature;
+}
+
+static bool
+take_one(TupleTableSlot *slot, void *arg)
+{
+	FoundFeature *found = arg;
+	MemoryContext save = MemoryContextSwitchTo(found->context);
+
+	if (found->feature == NULL)
+	{
+		found->feature = palloc(sizeof(MxFeature));
+		mx_feature_read(slot, found->feature);
+	}
+	MemoryContextSwitchTo(save);
+	return false;
 }
 
 static int
@@ -383,50 +277,11 @@ compare_features(const void *a, const void *b)
 						  ((const MxFeature *) b)->key);
 }
 
-static void
-build_graph(MxRegistry *registry)
-{
-	int			n = registry->ndependencies;
-	int		   *from = palloc(sizeof(int) * Max(n, 1));
-	int		   *to = palloc(sizeof(int) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-	{
-		from[i] = registry->dependencies[i].upstream;
-		to[i] = registry->dependencies[i].feature;
-	}
-	registry->graph = mx_graph_build(registry->nfeatures, n, from, to);
-}
-
 static char *
-text_column(uint64 row, int number)
+text_column(TupleTableSlot *slot, int number)
 {
 	bool		isnull;
-	Datum		value = column(row, number, &isnull);
+	Datum		value = slot_getattr(slot, number, &isnull);
 
 	return isnull ? NULL : TextDatumGetCString(value);
-}
-
-static Datum
-column(uint64 row, int number, bool *isnull)
-{
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-						 number, isnull);
-}
-
-/*
- * A column that is never null, unless somebody has altered the table.
- */
-static Datum
-required_column(uint64 row, int number)
-{
-	bool		isnull;
-	Datum		value = column(row, number, &isnull);
-
-	if (isnull)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("column \"%s\" of the registry of extension \"metaxy\" must not be null",
-						SPI_fname(SPI_tuptable->tupdesc, number))));
-	return value;
 }

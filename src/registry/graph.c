@@ -23,37 +23,11 @@
 #define MX_CYCLE_SHOWN	20
 
 static int *new_ints(int count);
-static void sort_edges(const MxGraph *graph, const int *key,
+static void sort_edges(int nnodes, int nedges, const int *key,
 					   const int *edges, int *start, int *sorted);
 static int	compare_smaller_first(Datum a, Datum b, void *arg);
 static int	smallest_on_cycle(const MxGraph *graph);
 static int *distances_to(const MxGraph *graph, int target);
-
-/*
- * Compares two feature keys part by part, each part bytewise; of two keys
- * that are equal as far as the shorter one goes, the shorter comes first.
- *
- * This is a bytewise comparison in which the end of the key sorts below the
- * separator and the separator below every other byte: "a/b" comes before
- * "a-b", since part "a" is a prefix of part "a-b".
- */
-int
-mx_key_compare(const char *a, const char *b)
-{
-	while (*a != '\0' && *a == *b)
-	{
-		a++;
-		b++;
-	}
-
-	if (*a == *b)
-		return 0;
-	if (*a == '\0' || *b == '\0')
-		return *a == '\0' ? -1 : 1;
-	if (*a == '/' || *b == '/')
-		return *a == '/' ? -1 : 1;
-	return (int) (unsigned char) *a - (int) (unsigned char) *b;
-}
 
 /*
  * Builds the adjacency lists of a graph.
@@ -65,14 +39,6 @@ MxGraph *
 mx_graph_build(int nnodes, int nedges, const int *from, const int *to)
 {
 	MxGraph    *graph = (MxGraph *) palloc(sizeof(MxGraph));
-	int		   *edges = new_ints(nedges);
-
-	for (int i = 0; i < nedges; i++)
-	{
-		Assert(from[i] >= 0 && from[i] < nnodes);
-		Assert(to[i] >= 0 && to[i] < nnodes);
-		edges[i] = i;
-	}
 
 	graph->nnodes = nnodes;
 	graph->nedges = nedges;
@@ -83,16 +49,29 @@ mx_graph_build(int nnodes, int nedges, const int *from, const int *to)
 	graph->in_start = new_ints(nnodes + 1);
 	graph->in_edge = new_ints(nedges);
 
-	/*
-	 * The sort is stable: each pass keeps the order of the one before it
-	 * within a node's list.  The third does what the first could not.
-	 */
-	sort_edges(graph, to, edges, graph->in_start, graph->in_edge);
-	sort_edges(graph, from, graph->in_edge, graph->out_start, graph->out_edge);
-	sort_edges(graph, to, graph->out_edge, graph->in_start, graph->in_edge);
-
-	pfree(edges);
+	/* each sort keeps the order of the one before it within a node's list */
+	sort_edges(nnodes, nedges, from, NULL, graph->out_start, graph->out_edge);
+	sort_edges(nnodes, nedges, to, graph->out_edge, graph->in_start,
+			   graph->in_edge);
+	sort_edges(nnodes, nedges, from, graph->in_edge, graph->out_start,
+			   graph->out_edge);
 	return graph;
+}
+
+/*
+ * Numbers of edges by the node that they lead to, then that they come from.
+ */
+void
+mx_graph_sort_edges(int nnodes, int nedges, const int *from, const int *to,
+					int *sorted)
+{
+	int		   *start = new_ints(nnodes + 1);
+	int		   *edges = new_ints(nedges);
+
+	sort_edges(nnodes, nedges, from, NULL, start, edges);
+	sort_edges(nnodes, nedges, to, edges, start, sorted);
+	pfree(start);
+	pfree(edges);
 }
 
 /*
@@ -111,14 +90,15 @@ mx_graph_order(const MxGraph *graph, const bool *member, int *order)
 											compare_smaller_first, NULL);
 	int			norder = 0;
 
-	memset(waiting, 0, sizeof(int) * graph->nnodes);
-	for (int i = 0; i < graph->nedges; i++)
-		if (member == NULL || member[graph->from[i]])
-			waiting[graph->to[i]]++;
-
 	for (int node = 0; node < graph->nnodes; node++)
+	{
+		waiting[node] = graph->in_start[node + 1] - graph->in_start[node];
+		for (int i = graph->in_start[node];
+			 member != NULL && i < graph->in_start[node + 1]; i++)
+			waiting[node] -= !member[graph->from[graph->in_edge[i]]];
 		if ((member == NULL || member[node]) && waiting[node] == 0)
 			binaryheap_add_unordered(ready, Int32GetDatum(node));
+	}
 	binaryheap_build(ready);
 
 	while (!binaryheap_empty(ready))
@@ -300,25 +280,32 @@ new_ints(int count)
 
 /*
  * Sorts edge numbers by their key, a node, keeping those of the same node in
- * the order in which "edges" has them; start[n] becomes the place of node n's
- * first one, start[nnodes] their number.
+ * the order in which "edges" has them (NULL: that of their numbers); start[n]
+ * becomes the place of node n's first one, start[nnodes] their number.
  */
 static void
-sort_edges(const MxGraph *graph, const int *key, const int *edges,
+sort_edges(int nnodes, int nedges, const int *key, const int *edges,
 		   int *start, int *sorted)
 {
-	int		   *place = new_ints(graph->nnodes);
+	int		   *place = new_ints(nnodes);
 
-	memset(start, 0, sizeof(int) * (graph->nnodes + 1));
-	for (int i = 0; i < graph->nedges; i++)
+	memset(start, 0, sizeof(int) * (nnodes + 1));
+	for (int i = 0; i < nedges; i++)
+	{
+		Assert(key[i] >= 0 && key[i] < nnodes);
 		start[key[i] + 1]++;
-	for (int node = 0; node < graph->nnodes; node++)
+	}
+	for (int node = 0; node < nnodes; node++)
 	{
 		start[node + 1] += start[node];
 		place[node] = start[node];
 	}
-	for (int i = 0; i < graph->nedges; i++)
-		sorted[place[key[edges[i]]]++] = edges[i];
+	for (int i = 0; i < nedges; i++)
+	{
+		int			edge = edges == NULL ? i : edges[i];
+
+		sorted[place[key[edge]]++] = edge;
+	}
 
 	pfree(place);
 }

@@ -38,10 +38,10 @@ typedef struct MxGraph
 	int		   *in_edge;
 } MxGraph;
 
-extern int	mx_key_compare(const char *a, const char *b);
-
 extern MxGraph *mx_graph_build(int nnodes, int nedges,
 							   const int *from, const int *to);
+extern void mx_graph_sort_edges(int nnodes, int nedges, const int *from,
+								const int *to, int *sorted);
 extern int	mx_graph_order(const MxGraph *graph, const bool *member,
 						   int *order);
 extern void mx_graph_order_all(const MxGraph *graph,

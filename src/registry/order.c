@@ -50,7 +50,7 @@ metaxy_order(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
-	registry = mx_registry_load();
+	registry = mx_registry_outline();
 	count = registry->nfeatures;
 	order = (int *) palloc(sizeof(int) * count);
 	depth = (int *) palloc(sizeof(int) * count);

@@ -55,19 +55,25 @@ typedef struct MxDependency
 
 /*
  * The registry as a delete or an order looks at it.  Features are sorted by
- * mx_key_compare: their places are the graph's nodes.
+ * mx_key_compare: their places are the graph's nodes.  Dependencies are sorted
+ * by feature, then upstream: they are the graph's edges.  An outline, see
+ * mx_registry_outline, has the graph alone of them.
  */
 typedef struct MxRegistry
 {
 	int			nfeatures;
 	MxFeature  *features;
 	int			ndependencies;
-	MxDependency *dependencies;
+	MxDependency *dependencies; /* NULL in an outline */
 	MxGraph    *graph;
 } MxRegistry;
 
-/* in catalog.c */
+/* in load.c */
 extern MxRegistry *mx_registry_load(void);
+extern MxRegistry *mx_registry_outline(void);
+
+/* in catalog.c */
+extern const char *const mx_feature_columns;
 extern MxFeature *mx_feature_load(const char *key);
 extern MxFeature *mx_feature_of_table(Oid relid);
 extern MxFeature *mx_feature_of_view(Oid view);
@@ -76,6 +82,8 @@ extern int	mx_registry_find(const MxRegistry *registry, const char *key);
 extern int	mx_registry_require(const MxRegistry *registry, const char *key);
 extern MxFeature *mx_feature_require(const char *key);
 extern void mx_registry_lock(void);
+extern void mx_feature_read(TupleTableSlot *slot, MxFeature *feature);
+extern Datum mx_required_column(TupleTableSlot *slot, int number);
 extern void mx_rename_lists(Jsonb *rename, List **from, List **to);
 
 /* in same.c */

@@ -21,6 +21,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 
+#include "registry/key.h"
 #include "registry/registry.h"
 
 #define MX_SPEC_TABLE	"metaxy_system__feature_versions"

@@ -24,6 +24,7 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+#include "registry/key.h"
 #include "registry/sync.h"
 
 PG_FUNCTION_INFO_V1(metaxy_sync);

@@ -13,6 +13,7 @@
 
 #include "storage/lmgr.h"
 
+#include "registry/key.h"
 #include "registry/sync.h"
 
 /* an edge with both its ends, as they will be */

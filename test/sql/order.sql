@@ -282,5 +282,78 @@ SELECT * FROM metaxy_order();							-- error
 \echo :SQLSTATE
 ROLLBACK;
 
+--
+-- Keys of any length: their order where more than the first bytes are alike,
+-- and edges that are found by them
+--
+BEGIN;
+INSERT INTO metaxy_feature (feature, id_columns, owner, views, indexes)
+SELECT key, '{id}', current_user::regrole, false, false
+  FROM (SELECT 'common/prefix' || k FROM unnest(ARRAY['', '/', '/a', '-a', '!', '0', '/a/b', '/a-b',
+			'/aaaaaaaab', '/aaaaaaaa/b', '/aaaaaaaa-b', '/aaaaaaaa', '/aaaaaaa/', '/aaaaaaa!', '/ä']) AS k
+		UNION ALL SELECT 'common/prefix/' || repeat('long', n) || ext
+		  FROM unnest('{28,29,31,32,33,600,650}'::integer[]) AS n, unnest('{"",x,/x,-x}'::text[]) AS ext) AS f (key);
+INSERT INTO metaxy_dependency
+SELECT f.feature, u.feature, '1:1', NULL, NULL, false
+  FROM (SELECT *, row_number() OVER (ORDER BY md5(feature)) AS n FROM metaxy_feature) AS f
+  JOIN (SELECT *, row_number() OVER (ORDER BY md5(feature)) AS n FROM metaxy_feature) AS u
+    ON f.n - u.n IN (9, 14);
+SELECT count(*), max(depth) FROM metaxy_order();
+SELECT * FROM faults();
+DELETE FROM metaxy_dependency;
+SELECT bool_and(step = n) AS sorted
+  FROM (SELECT step, row_number() OVER (ORDER BY string_to_array(feature, '/') COLLATE "C") AS n
+		  FROM metaxy_order()) AS o;
+ROLLBACK;
+
+--
+-- Registries that only a superuser can make
+--
+BEGIN;
+INSERT INTO metaxy_feature (feature, id_columns, owner, views, indexes)
+SELECT 'f' || i, '{id}', current_user::regrole, false, false FROM generate_series(1, 9) AS i;
+INSERT INTO metaxy_dependency
+SELECT 'f' || i, 'f' || i - 1, '1:1', NULL, NULL, false FROM generate_series(2, 9) AS i;
+SAVEPOINT s;
+-- ends of edges that are not there: the smallest is told
+INSERT INTO metaxy_dependency
+VALUES ('f7', 'x-y', '1:1', NULL, NULL, false), ('x', 'f1', '1:1', NULL, NULL, false),
+	('f3', 'x/y', '1:1', NULL, NULL, false), ('f', 'f1', '1:1', NULL, NULL, false);
+SELECT * FROM metaxy_order();							-- error
+\echo :SQLSTATE
+ROLLBACK TO s;
+INSERT INTO metaxy_dependency
+SELECT 'f2', 'x' || i, '1:1', NULL, NULL, false FROM generate_series(1000, 1200) AS i;
+SELECT * FROM metaxy_order('f1');						-- error
+\echo :SQLSTATE
+ROLLBACK TO s;
+-- nulls
+ALTER TABLE metaxy_dependency DROP CONSTRAINT metaxy_dependency_pkey, ALTER upstream DROP NOT NULL;
+UPDATE metaxy_dependency SET upstream = NULL WHERE feature = 'f5';
+SELECT * FROM metaxy_order();							-- error
+\echo :SQLSTATE
+ROLLBACK TO s;
+ALTER TABLE metaxy_feature DROP CONSTRAINT metaxy_feature_pkey, ALTER feature DROP NOT NULL;
+UPDATE metaxy_feature SET feature = NULL WHERE feature = 'f5';
+SELECT * FROM metaxy_order();							-- error
+\echo :SQLSTATE
+ROLLBACK TO s;
+-- an edge twice, as if it were there once
+ALTER TABLE metaxy_dependency DROP CONSTRAINT metaxy_dependency_pkey;
+INSERT INTO metaxy_dependency SELECT * FROM metaxy_dependency;
+SELECT array_agg(feature) FROM metaxy_order();
+SELECT array_agg(feature) FROM metaxy_order('f6', 'upstream');
+ROLLBACK TO s;
+-- other types are cast
+ALTER TABLE metaxy_feature ALTER feature TYPE varchar, ALTER relation TYPE oid;
+ALTER TABLE metaxy_dependency ALTER upstream TYPE "char" USING upstream::"char";
+SELECT * FROM metaxy_order('f8');						-- error: no feature "f"
+\echo :SQLSTATE
+ROLLBACK TO s;
+ALTER TABLE metaxy_feature ALTER feature TYPE varchar;
+ALTER TABLE metaxy_dependency ALTER upstream TYPE varchar(2), ALTER lineage TYPE bpchar;
+SELECT * FROM metaxy_order('f8');
+ROLLBACK;
+
 DROP SCHEMA metaxy_order_test CASCADE;
 SELECT count(*) FROM metaxy_order();

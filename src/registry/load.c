@@ -1,0 +1,378 @@
+/*-------------------------------------------------------------------------
+ *
+ * load.c
+ *		Reads the whole registry.
+ *
+ * The rows are taken as the executor has them, in whatever order they lie, and
+ * sorted here: features by their keys, dependencies by the places of their
+ * ends.  That takes less time than an ORDER BY.
+ *
+ * src/registry/load.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+#include "registry/key.h"
+#include "registry/registry.h"
+
+/* with their types, see mx_feature_columns */
+#define OUTLINE_COLUMNS "feature::pg_catalog.text, relation::pg_catalog.oid"
+#define DEPENDENCY_COLUMNS \
+	"feature::pg_catalog.text, upstream::pg_catalog.text, " \
+	"lineage::pg_catalog.text, on_columns::pg_catalog.text[], " \
+	"rename::pg_catalog.jsonb, optional::pg_catalog.bool"
+
+typedef struct Loading
+{
+	MxRegistry *registry;
+	bool		outline;		/* see mx_registry_outline */
+	MxPlaces   *places;
+	int			room;			/* in the array that is being filled */
+	int		   *from;			/* upstream of each dependency ... */
+	int		   *to;				/* ... and its feature */
+	MemoryContext context;		/* for all that stays */
+
+	/* the ends of the last dependencies, which are looked up together */
+	int			nends;
+	MxKeyBytes	ends[MX_KEYS_AT_ONCE];
+	StringInfoData bytes;		/* of all of them */
+	char	   *missing;		/* smallest key without a feature, or NULL */
+} Loading;
+
+static MxRegistry *load(bool outline);
+static void load_features(Loading *loading);
+static bool add_feature(TupleTableSlot *slot, void *arg);
+static void read_outline(TupleTableSlot *slot, MxFeature *feature);
+static void sort_features(Loading *loading);
+static void load_dependencies(Loading *loading);
+static void make_room(Loading *loading);
+static bool add_dependency(TupleTableSlot *slot, void *arg);
+static void read_dependency(TupleTableSlot *slot, MxDependency *dependency);
+static void add_end(Loading *loading, Datum value);
+static void find_ends(Loading *loading);
+static void note_missing(Loading *loading, MxKeyBytes key);
+static MxLineage lineage_of(Datum value);
+static void sort_dependencies(Loading *loading);
+
+/*
+ * The whole registry: features in the order of their keys, the dependencies
+ * between them by feature and upstream, and the graph that both make.
+ */
+MxRegistry *
+mx_registry_load(void)
+{
+	return load(false);
+}
+
+/*
+ * As much of it as an order takes: of features the keys and tables alone, of
+ * dependencies the graph alone.
+ */
+MxRegistry *
+mx_registry_outline(void)
+{
+	return load(true);
+}
+
+static MxRegistry *
+load(bool outline)
+{
+	Loading		loading = {.outline = outline};
+	MxRegistry *registry = palloc0(sizeof(MxRegistry));
+
+	loading.registry = registry;
+	loading.places = mx_places_new();
+	loading.context = CurrentMemoryContext;
+
+	/* one snapshot for both, or an edge might come without its feature */
+	PushActiveSnapshot(GetLatestSnapshot());
+	load_features(&loading);
+	load_dependencies(&loading);
+	PopActiveSnapshot();
+	mx_places_free(loading.places);
+
+	if (!outline)
+		sort_dependencies(&loading);
+	registry->graph = mx_graph_build(registry->nfeatures,
+									 registry->ndependencies,
+									 loading.from, loading.to);
+	return registry;
+}
+
+static void
+load_features(Loading *loading)
+{
+	MxQuery    *query = mx_query_new();
+
+	loading->room = 64;
+	loading->registry->features = palloc(sizeof(MxFeature) * loading->room);
+	appendStringInfo(mx_query_sql(query),
+					 "SELECT %s FROM %s." MX_TABLE_FEATURE,
+					 loading->outline ? OUTLINE_COLUMNS : mx_feature_columns,
+					 mx_schema());
+	mx_query_run(query, MX_OWNER_READ, mx_row_receiver(add_feature, loading));
+	sort_features(loading);
+}
+
+static bool
+add_feature(TupleTableSlot *slot, void *arg)
+{
+	Loading    *loading = arg;
+	MxRegistry *registry = loading->registry;
+	MemoryContext save = MemoryContextSwitchTo(loading->context);
+	MxFeature  *feature;
+	MxKeyBytes	key;
+
+	if (registry->nfeatures == loading->room)
+	{
+		loading->room *= 2;
+		registry->features = repalloc(registry->features,
+									  sizeof(MxFeature) * loading->room);
+	}
+	feature = &registry->features[registry->nfeatures];
+	if (loading->outline)
+		read_outline(slot, feature);
+	else
+		mx_feature_read(slot, feature);
+	key.bytes = feature->key;
+	key.length = (int) strlen(feature->key);
+	mx_places_add(loading->places, key, registry->nfeatures++);
+	MemoryContextSwitchTo(save);
+	return false;
+}
+
+static void
+read_outline(TupleTableSlot *slot, MxFeature *feature)
+{
+	bool		isnull;
+	Datum		value;
+
+	memset(feature, 0, sizeof(MxFeature));
+	feature->key = TextDatumGetCString(mx_required_column(slot, 1));
+	value = slot_getattr(slot, 2, &isnull);
+	feature->relid = isnull ? InvalidOid : DatumGetObjectId(value);
+}
+
+static void
+sort_features(Loading *loading)
+{
+	MxRegistry *registry = loading->registry;
+	int			n = registry->nfeatures;
+	MxFeature  *features = palloc(sizeof(MxFeature) * Max(n, 1));
+	int		   *order = mx_keys_sort(n, mx_registry_names(registry));
+	int		   *places = palloc(sizeof(int) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		features[i] = registry->features[order[i]];
+		places[order[i]] = i;
+	}
+	mx_places_move(loading->places, places);
+	pfree(registry->features);
+	pfree(order);
+	pfree(places);
+	registry->features = features;
+}
+
+static void
+load_dependencies(Loading *loading)
+{
+	MxQuery    *query = mx_query_new();
+
+	initStringInfo(&loading->bytes);
+	loading->room = 0;
+	make_room(loading);
+	appendStringInfo(mx_query_sql(query),
+					 "SELECT " DEPENDENCY_COLUMNS
+					 " FROM %s." MX_TABLE_DEPENDENCY,
+					 mx_schema());
+	mx_query_run(query, MX_OWNER_READ,
+				 mx_row_receiver(add_dependency, loading));
+	find_ends(loading);
+	pfree(loading->bytes.data);
+
+	/*
+	 * The calls that write the registry see to it that both ends of an edge
+	 * are features.
+	 */
+	if (loading->missing != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a dependency of the registry names feature \"%s\", which is not there",
+						loading->missing)));
+}
+
+/*
+ * For twice as many dependencies as before.
+ */
+static void
+make_room(Loading *loading)
+{
+	MxRegistry *registry = loading->registry;
+	int			room = Max(loading->room * 2, 64);
+
+	if (loading->room == 0)
+	{
+		loading->from = palloc(sizeof(int) * room);
+		loading->to = palloc(sizeof(int) * room);
+		if (!loading->outline)
+			registry->dependencies = palloc(sizeof(MxDependency) * room);
+	}
+	else
+	{
+		loading->from = repalloc(loading->from, sizeof(int) * room);
+		loading->to = repalloc(loading->to, sizeof(int) * room);
+		if (!loading->outline)
+			registry->dependencies = repalloc(registry->dependencies,
+											  sizeof(MxDependency) * room);
+	}
+	loading->room = room;
+}
+
+static bool
+add_dependency(TupleTableSlot *slot, void *arg)
+{
+	Loading    *loading = arg;
+	MxRegistry *registry = loading->registry;
+	MemoryContext save = MemoryContextSwitchTo(loading->context);
+
+	if (registry->ndependencies == loading->room)
+		make_room(loading);
+	add_end(loading, mx_required_column(slot, 1));
+	add_end(loading, mx_required_column(slot, 2));
+	if (!loading->outline)
+		read_dependency(slot, &registry->dependencies[registry->ndependencies]);
+	registry->ndependencies++;
+	if (loading->nends == MX_KEYS_AT_ONCE)
+		find_ends(loading);
+	MemoryContextSwitchTo(save);
+	return false;
+}
+
+/*
+ * All but the ends, which are looked up later.
+ */
+static void
+read_dependency(TupleTableSlot *slot, MxDependency *dependency)
+{
+	bool		isnull;
+	Datum		value;
+
+	memset(dependency, 0, sizeof(MxDependency));
+	dependency->lineage = lineage_of(mx_required_column(slot, 3));
+	value = slot_getattr(slot, 4, &isnull);
+	if (!isnull)
+		dependency->on_columns = mx_array_names(DatumGetArrayTypeP(value),
+												"on_columns");
+	value = slot_getattr(slot, 5, &isnull);
+	if (!isnull)
+		mx_rename_lists(DatumGetJsonbP(value), &dependency->rename_from,
+						&dependency->rename_to);
+	dependency->optional = DatumGetBool(mx_required_column(slot, 6));
+}
+
+static void
+add_end(Loading *loading, Datum value)
+{
+	text	   *key = DatumGetTextPP(value);
+	int			length = VARSIZE_ANY_EXHDR(key);
+
+	loading->ends[loading->nends++].length = length;
+	appendBinaryStringInfo(&loading->bytes, VARDATA_ANY(key), length);
+	if (PointerGetDatum(key) != value)
+		pfree(key);
+}
+
+/*
+ * Looks up the ends of the last dependencies.
+ */
+static void
+find_ends(Loading *loading)
+{
+	int			n = loading->nends;
+	int			first = loading->registry->ndependencies - n / 2;
+	const char *bytes = loading->bytes.data;
+	int			places[MX_KEYS_AT_ONCE];
+
+	for (int i = 0; i < n; i++)
+	{
+		loading->ends[i].bytes = bytes;
+		bytes += loading->ends[i].length;
+	}
+	mx_places_find(loading->places, n, loading->ends, places);
+	for (int i = 0; i < n; i++)
+	{
+		if (places[i] < 0)
+			note_missing(loading, loading->ends[i]);
+	}
+	for (int i = 0; i < n / 2; i++)
+	{
+		loading->to[first + i] = places[2 * i];
+		loading->from[first + i] = places[2 * i + 1];
+	}
+	loading->nends = 0;
+	resetStringInfo(&loading->bytes);
+}
+
+static void
+note_missing(Loading *loading, MxKeyBytes key)
+{
+	char	   *missing = pnstrdup(key.bytes, key.length);
+
+	if (loading->missing == NULL ||
+		mx_key_compare(missing, loading->missing) < 0)
+		loading->missing = missing;
+	else
+		pfree(missing);
+}
+
+static MxLineage
+lineage_of(Datum value)
+{
+	text	   *name = DatumGetTextPP(value);
+	int			length = VARSIZE_ANY_EXHDR(name);
+
+	for (int i = 0; mx_lineages[i] != NULL; i++)
+	{
+		if (strncmp(mx_lineages[i], VARDATA_ANY(name), length) == 0 &&
+			mx_lineages[i][length] == '\0')
+			return (MxLineage) i;
+	}
+	return (MxLineage) mx_choice(text_to_cstring(name), "lineage",
+								 mx_lineages);
+}
+
+/*
+ * By feature, then upstream.
+ */
+static void
+sort_dependencies(Loading *loading)
+{
+	MxRegistry *registry = loading->registry;
+	int			n = registry->ndependencies;
+	int		   *order = palloc(sizeof(int) * Max(n, 1));
+	MxDependency *sorted = palloc(sizeof(MxDependency) * Max(n, 1));
+
+	mx_graph_sort_edges(registry->nfeatures, n, loading->from, loading->to,
+						order);
+	for (int i = 0; i < n; i++)
+	{
+		sorted[i] = registry->dependencies[order[i]];
+		sorted[i].feature = loading->to[order[i]];
+		sorted[i].upstream = loading->from[order[i]];
+	}
+	for (int i = 0; i < n; i++)
+	{
+		loading->from[i] = sorted[i].upstream;
+		loading->to[i] = sorted[i].feature;
+	}
+	pfree(order);
+	pfree(registry->dependencies);
+	registry->dependencies = sorted;
+}
