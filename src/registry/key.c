@@ -63,13 +63,6 @@ struct MxPlaces
 
 #define WANTED PG_UINT32_MAX
 
-/* only a hint: the address need not be of anything */
-#if defined(__GNUC__) || defined(__clang__)
-#define prefetch(address) __builtin_prefetch(address)
-#else
-#define prefetch(address) ((void) (address))
-#endif
-
 static KeyRecord *record_at(const MxPlaces *places, uint32 at);
 static uint32 hash_wanted(const MxPlaces *places);
 static bool is_wanted(const MxPlaces *places, uint32 at);
@@ -88,7 +81,6 @@ static bool is_wanted(const MxPlaces *places, uint32 at);
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-static uint32 likely_record(const struct places_hash *entries, uint32 hash);
 static int	common_length(int nkeys, const char *const *keys);
 static uint64 start_of(const char *key);
 
@@ -182,40 +174,16 @@ mx_places_add(MxPlaces *places, MxKeyBytes key, int place)
 }
 
 /*
- * Places of up to MX_KEYS_AT_ONCE keys; -1 for one that is not there.
- *
- * The entries and then the records of all of them are asked for before any is
- * looked at, so that the processor waits for many at the same time.
+ * The place of a key; -1 if it is not there.
  */
-void
-mx_places_find(MxPlaces *places, int nkeys, const MxKeyBytes *keys, int *found)
+int
+mx_places_find(MxPlaces *places, MxKeyBytes key)
 {
-	struct places_hash *entries = places->entries;
-	uint32		hashes[MX_KEYS_AT_ONCE];
+	PlaceEntry *entry;
 
-	Assert(nkeys <= MX_KEYS_AT_ONCE);
-	for (int i = 0; i < nkeys; i++)
-	{
-		hashes[i] = hash_bytes((const unsigned char *) keys[i].bytes,
-							   keys[i].length);
-		prefetch(&entries->data[hashes[i] & entries->sizemask]);
-	}
-	for (int i = 0; i < nkeys; i++)
-	{
-		char	   *record = (char *) record_at(places,
-												likely_record(entries, hashes[i]));
-
-		prefetch(record);
-		prefetch(record + offsetof(KeyRecord, bytes) + keys[i].length);
-	}
-	for (int i = 0; i < nkeys; i++)
-	{
-		PlaceEntry *entry;
-
-		places->wanted = keys[i];
-		entry = places_lookup_hash(entries, WANTED, hashes[i]);
-		found[i] = entry == NULL ? -1 : record_at(places, entry->record)->place;
-	}
+	places->wanted = key;
+	entry = places_lookup(places->entries, WANTED);
+	return entry == NULL ? -1 : record_at(places, entry->record)->place;
 }
 
 /*
@@ -239,21 +207,6 @@ mx_places_free(MxPlaces *places)
 	places_destroy(places->entries);
 	pfree(places->records);
 	pfree(places);
-}
-
-/*
- * Where the record of a key with this hash is; that of any key where there is
- * none.
- */
-static uint32
-likely_record(const struct places_hash *entries, uint32 hash)
-{
-	uint32		at = hash & entries->sizemask;
-
-	while (entries->data[at].status == places_SH_IN_USE &&
-		   entries->data[at].hash != hash)
-		at = (at + 1) & entries->sizemask;
-	return entries->data[at].record;
 }
 
 static uint32

@@ -20,16 +20,12 @@ typedef struct MxKeyBytes
 /* places of features by their keys, for the many ends of edges */
 typedef struct MxPlaces MxPlaces;
 
-/* looked up by one call at most */
-#define MX_KEYS_AT_ONCE	128
-
 extern int	mx_key_compare(const char *a, const char *b);
 extern int *mx_keys_sort(int nkeys, const char *const *keys);
 
 extern MxPlaces *mx_places_new(void);
 extern void mx_places_add(MxPlaces *places, MxKeyBytes key, int place);
-extern void mx_places_find(MxPlaces *places, int nkeys,
-						   const MxKeyBytes *keys, int *found);
+extern int	mx_places_find(MxPlaces *places, MxKeyBytes key);
 extern void mx_places_move(MxPlaces *places, const int *moved);
 extern void mx_places_free(MxPlaces *places);
 

@@ -37,11 +37,6 @@ typedef struct Loading
 	int		   *from;			/* upstream of each dependency ... */
 	int		   *to;				/* ... and its feature */
 	MemoryContext context;		/* for all that stays */
-
-	/* the ends of the last dependencies, which are looked up together */
-	int			nends;
-	MxKeyBytes	ends[MX_KEYS_AT_ONCE];
-	StringInfoData bytes;		/* of all of them */
 	char	   *missing;		/* smallest key without a feature, or NULL */
 } Loading;
 
@@ -54,8 +49,7 @@ static void load_dependencies(Loading *loading);
 static void make_room(Loading *loading);
 static bool add_dependency(TupleTableSlot *slot, void *arg);
 static void read_dependency(TupleTableSlot *slot, MxDependency *dependency);
-static void add_end(Loading *loading, Datum value);
-static void find_ends(Loading *loading);
+static int	find_end(Loading *loading, Datum value);
 static void note_missing(Loading *loading, MxKeyBytes key);
 static MxLineage lineage_of(Datum value);
 static void sort_dependencies(Loading *loading);
@@ -185,7 +179,6 @@ load_dependencies(Loading *loading)
 {
 	MxQuery    *query = mx_query_new();
 
-	initStringInfo(&loading->bytes);
 	loading->room = 0;
 	make_room(loading);
 	appendStringInfo(mx_query_sql(query),
@@ -194,8 +187,6 @@ load_dependencies(Loading *loading)
 					 mx_schema());
 	mx_query_run(query, MX_OWNER_READ,
 				 mx_row_receiver(add_dependency, loading));
-	find_ends(loading);
-	pfree(loading->bytes.data);
 
 	/*
 	 * The calls that write the registry see to it that both ends of an edge
@@ -244,19 +235,19 @@ add_dependency(TupleTableSlot *slot, void *arg)
 
 	if (registry->ndependencies == loading->room)
 		make_room(loading);
-	add_end(loading, mx_required_column(slot, 1));
-	add_end(loading, mx_required_column(slot, 2));
+	loading->to[registry->ndependencies] =
+		find_end(loading, mx_required_column(slot, 1));
+	loading->from[registry->ndependencies] =
+		find_end(loading, mx_required_column(slot, 2));
 	if (!loading->outline)
 		read_dependency(slot, &registry->dependencies[registry->ndependencies]);
 	registry->ndependencies++;
-	if (loading->nends == MX_KEYS_AT_ONCE)
-		find_ends(loading);
 	MemoryContextSwitchTo(save);
 	return false;
 }
 
 /*
- * All but the ends, which are looked up later.
+ * All but the ends.
  */
 static void
 read_dependency(TupleTableSlot *slot, MxDependency *dependency)
@@ -277,47 +268,21 @@ read_dependency(TupleTableSlot *slot, MxDependency *dependency)
 	dependency->optional = DatumGetBool(mx_required_column(slot, 6));
 }
 
-static void
-add_end(Loading *loading, Datum value)
-{
-	text	   *key = DatumGetTextPP(value);
-	int			length = VARSIZE_ANY_EXHDR(key);
-
-	loading->ends[loading->nends++].length = length;
-	appendBinaryStringInfo(&loading->bytes, VARDATA_ANY(key), length);
-	if (PointerGetDatum(key) != value)
-		pfree(key);
-}
-
 /*
- * Looks up the ends of the last dependencies.
+ * The place of one end; -1 if it is not there.
  */
-static void
-find_ends(Loading *loading)
+static int
+find_end(Loading *loading, Datum value)
 {
-	int			n = loading->nends;
-	int			first = loading->registry->ndependencies - n / 2;
-	const char *bytes = loading->bytes.data;
-	int			places[MX_KEYS_AT_ONCE];
+	text	   *text_key = DatumGetTextPP(value);
+	MxKeyBytes	key = {VARDATA_ANY(text_key), VARSIZE_ANY_EXHDR(text_key)};
+	int			place = mx_places_find(loading->places, key);
 
-	for (int i = 0; i < n; i++)
-	{
-		loading->ends[i].bytes = bytes;
-		bytes += loading->ends[i].length;
-	}
-	mx_places_find(loading->places, n, loading->ends, places);
-	for (int i = 0; i < n; i++)
-	{
-		if (places[i] < 0)
-			note_missing(loading, loading->ends[i]);
-	}
-	for (int i = 0; i < n / 2; i++)
-	{
-		loading->to[first + i] = places[2 * i];
-		loading->from[first + i] = places[2 * i + 1];
-	}
-	loading->nends = 0;
-	resetStringInfo(&loading->bytes);
+	if (place < 0)
+		note_missing(loading, key);
+	if (PointerGetDatum(text_key) != value)
+		pfree(text_key);
+	return place;
 }
 
 static void
