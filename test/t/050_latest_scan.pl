@@ -1,7 +1,8 @@
 
 # The latest scan against the plain SQL that it stands for: tables with keys
-# of all kinds, random histories with ties, aborts, HOT updates, deletes, VACUUM
-# and transactions in flight; each query is answered both ways.
+# of all kinds, short and long, random histories with ties, aborts, HOT updates,
+# deletes, VACUUM and transactions in flight; each query is answered both ways,
+# at once, through a cursor, or prepared.
 #
 # Environment:
 #	METAXY_SCAN_TABLES	how many tables, 40 by default
@@ -57,19 +58,26 @@ for my $number (1 .. $tables)
 # Each way to run the scan must have had its share.
 my %used = $latest->used;
 for my $way ('newest first', 'oldest first', 'heap order', 'index only',
-	'flag', 'look-up', 'partitions', 'parallel', 'plain')
+	'flag', 'look-up', 'partitions', 'parallel', 'filter', 'filter again',
+	'arrays', 'several arrays', 'descents', 'several pages', 'cursor',
+	'prepared', 'plain')
 {
 	cmp_ok($used{$way} // 0, '>', 0, "used: $way");
 }
-note join ', ', map { "$_: $used{$_}" } sort keys %used;
+note "$latest->{compared} comparisons: ", join ', ', map { "$_: $used{$_}" } sort keys %used;
 
 #
 # Writers at the same time
 #
-my @differences = $latest->try_beside_writers($seconds);
-is(scalar @differences, 0, "beside writers, $latest->{compared} comparisons")
-  or diag(join "\n", @differences[ 0 .. ($#differences > 5 ? 5 : $#differences) ]);
-cmp_ok($latest->{compared}, '>', 0, 'something was compared');
+for my $type ('integer', 'text /* long */')
+{
+	$latest->{compared} = 0;
+	my @differences = $latest->try_beside_writers($seconds / 2, $type);
+
+	is(scalar @differences, 0, "beside writers, $type, $latest->{compared} comparisons")
+	  or diag(join "\n", @differences[ 0 .. ($#differences > 5 ? 5 : $#differences) ]);
+	cmp_ok($latest->{compared}, '>', 0, 'something was compared');
+}
 
 $latest->quit;
 $node->stop;
