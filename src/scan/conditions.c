@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "access/stratnum.h"
+#include "catalog/pg_opfamily.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/restrictinfo.h"
 #include "utils/lsyscache.h"
@@ -29,6 +30,7 @@ static RestrictInfo *index_operator(const MxShape *shape, RestrictInfo *rinfo,
 									MxEquality *equality);
 static bool index_array(const MxShape *shape, RestrictInfo *rinfo,
 						MxEquality *equality);
+static bool array_serves(const IndexOptInfo *index, int key, Oid operator);
 
 /*
  * Sorts conditions by how they are met; returns false if they cannot be.
@@ -156,7 +158,9 @@ match_index(const MxShape *shape, RestrictInfo *rinfo, bool *is_equality)
 			continue;
 		strategy = get_op_opfamily_strategy(equality.operator,
 											index->opfamily[key]);
-		if (strategy == 0 || (array && strategy != BTEqualStrategyNumber) ||
+		if (strategy == 0 ||
+			(array && (strategy != BTEqualStrategyNumber ||
+					   !array_serves(index, key, equality.operator))) ||
 			(OidIsValid(index->indexcollations[key]) &&
 			 equality.collation != index->indexcollations[key]))
 			return NULL;
@@ -205,4 +209,21 @@ index_array(const MxShape *shape, RestrictInfo *rinfo, MxEquality *equality)
 	equality->collation = clause->inputcollid;
 	equality->value = NULL;
 	return equality->attnum > 0;
+}
+
+/*
+ * The walk takes the values of an array once each and in their order.  As
+ * values of the column they must be as many and in the same order: some local
+ * times are the same instant.
+ */
+static bool
+array_serves(const IndexOptInfo *index, int key, Oid operator)
+{
+	Oid			left;
+	Oid			right;
+
+	op_input_types(operator, &left, &right);
+	return right == index->opcintype[key] ||
+		index->opfamily[key] == INTEGER_BTREE_FAM_OID ||
+		index->opfamily[key] == TEXT_BTREE_FAM_OID;
 }
