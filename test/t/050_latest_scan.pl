@@ -31,8 +31,10 @@ $node->append_conf('postgresql.conf', <<'CONF');
 max_worker_processes = 16
 max_parallel_workers = 16
 autovacuum = off
+deadlock_timeout = 20ms
 fsync = off
 jit = off
+timezone = 'Europe/Berlin'
 CONF
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION metaxy');
@@ -59,6 +61,7 @@ for my $number (1 .. $tables)
 my %used = $latest->used;
 for my $way ('newest first', 'oldest first', 'heap order', 'index only',
 	'flag', 'look-up', 'partitions', 'parallel', 'filter', 'filter again',
+	'filter parallel',
 	'arrays', 'several arrays', 'descents', 'several pages', 'cursor',
 	'prepared', 'plain')
 {

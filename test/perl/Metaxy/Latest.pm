@@ -277,6 +277,7 @@ sub try_beside_writers
 	my $t = $self->{table};
 	$self->make_index(one_of('own', 'desc', 'old', 'include'));
 	$self->{samples} = 30;
+	$self->{rows} = 1000;
 	my $end = time + $seconds;
 	for my $child (1, 2)
 	{
@@ -315,7 +316,7 @@ sub write_until
 		$session->try($self->write) for 1 .. one_of(1, 3);
 		$session->try($self->delete_range) if chance(0.05);
 		$session->try(one_of('COMMIT', 'COMMIT', 'ROLLBACK'));
-		$session->try("VACUUM $self->{table}") if $vacuums && chance(0.3);
+		$session->try("VACUUM (TRUNCATE off) $self->{table}") if $vacuums && chance(0.3);
 	}
 	$session->quit;
 	return;

@@ -48,6 +48,9 @@ sub value_as
 	my $value = $self->value($k);
 
 	return '(' . int(rand 20) . ")::$type" if $type =~ /^(integer|smallint)$/ && $self->{kinds}[$k] eq 'bigint';
+	# clocks jump from 2:00 to 3:00
+	return "timestamp '2020-03-29 " . one_of('01:30', '02:00', '02:30', '03:00', '03:30') . "'"
+	  if $type eq 'timestamp';
 	return "($value)::$type";
 }
 
@@ -106,7 +109,7 @@ sub query
 	do
 	{
 		($query, $ordered) = $self->any_query;
-	} while $self->{rows} > 1000 && $query =~ /LEFT JOIN|EXISTS/;
+	} while $self->{rows} > 300 && $query =~ /LEFT JOIN|EXISTS/;
 	return ($query, $ordered);
 }
 
@@ -123,7 +126,8 @@ sub any_query
 	my $k = int rand @keys;
 	my $type = plain_type($self->{kinds}[$k]);
 	my $using = join ' AND ', map { "a.$_ = b.$_" } @keys;
-	my $found = one_of('grp = ' . int rand 5, 'grp IN (1, 3)', "note LIKE 'n1%'", "note < 'n3'");
+	my $found = one_of('grp = ' . int rand 5, 'grp IN (1, 3)', "note LIKE 'n1%'", "note < 'n3'",
+		"note IN (" . join(', ', map { "'n" . (1 + int rand $self->{note}) . "'" } 1 .. 3) . ')');
 
 	return one_of(
 		sub { "SELECT * FROM $v" },
@@ -137,7 +141,7 @@ sub any_query
 		sub { ("SELECT $keys FROM $v WHERE " . $self->conditions($v) . " ORDER BY " . one_of($keys, $down) . $limit, 1) },
 		sub { "SELECT count(*) FROM $v WHERE " . $self->conditions($v) },
 		sub { "SELECT * FROM $v WHERE " . join(' AND ', map { "$keys[$_] = " . $self->value($_) } 0 .. $#keys) },
-		sub { "SELECT * FROM $v WHERE $found" },
+		(sub { "SELECT * FROM $v WHERE $found" }) x 2,
 		sub { "SELECT * FROM $v WHERE $found AND " . $self->conditions($v) },
 		sub { "SELECT note, tableoid FROM (SELECT x.*, '$t'::regclass AS tableoid FROM $v AS x) AS y WHERE note LIKE '%h'" },
 		sub { "SELECT v.* FROM (VALUES (" . join('), (', map { $self->value($k) } 1 .. 3)
@@ -150,7 +154,7 @@ sub any_query
 		sub { "SELECT v.* FROM (VALUES (" . join('), (', map { $self->value($k) . ', ' . $self->value($k) } 1 .. 3)
 			  . ")) AS x (a, b) JOIN $v AS v ON v.$keys[$k] >= x.a::$type AND v.$keys[$k] < x.b::$type" },
 		sub { "SELECT g, l.* FROM generate_series(0, 4) AS g, LATERAL (SELECT * FROM $v WHERE grp = g ORDER BY $keys LIMIT 2) AS l" },
-		(sub { "SELECT g, v.* FROM generate_series(1, 5, 2) AS g JOIN $v AS v ON v.grp = g" }) x 2,
+		(sub { "SELECT g, v.* FROM generate_series(1, 5, 2) AS g JOIN $v AS v ON v.grp = g" }) x 3,
 		sub { "SELECT t.note, v.note AS other FROM $t AS t LEFT JOIN $v AS v ON v.$keys[0] = t.$keys[0] AND v.grp = t.grp" },
 		sub { "SELECT count(*), count(b.note) FROM $v AS a LEFT JOIN ${t}_latest AS b ON $using" },
 		sub { "SELECT note FROM $t AS a WHERE NOT EXISTS (SELECT FROM $v AS b WHERE $using AND a.note = b.note)" },
@@ -168,7 +172,7 @@ sub settings
 
 	return one_of([], [ 'random_page_cost', 1000, @memory ],
 		[ 'random_page_cost', 0.1 ], [ 'seq_page_cost', 1000, @memory ])
-	  if $self->{samples} > 1000 || ($joins && $self->{rows} > 1000);
+	  if $self->{samples} > 1000 || ($joins && $self->{rows} > 100);
 
 	my @force = map { ("enable_$_", 'off') } qw(hashjoin mergejoin nestloop seqscan);
 
@@ -176,7 +180,7 @@ sub settings
 		[ @force, 'random_page_cost', 0.1 ],
 		[ @force, 'random_page_cost', 1000, @memory ],
 		(map { [ @force, 'parallel_setup_cost', 0, 'parallel_tuple_cost', 0, 'min_parallel_table_scan_size', 0,
-				'min_parallel_index_scan_size', 0, 'seq_page_cost', 0, 'random_page_cost', $_ ] } 0, 0, 0.01),
+				'min_parallel_index_scan_size', 0, 'seq_page_cost', 0, 'random_page_cost', $_ ] } 0, 0, 0, 0.01),
 		[ 'enable_hashjoin', 'off', 'enable_seqscan', 'off', 'enable_material', 'off' ],
 		[ 'enable_hashjoin', 'off', 'enable_nestloop', 'off', 'random_page_cost', 1 ],
 		[ @memory, map { ("enable_$_", one_of('on', 'off')) }

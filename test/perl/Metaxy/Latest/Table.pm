@@ -12,7 +12,7 @@ use Exporter qw(import);
 our @EXPORT_OK = qw(one_of chance plain_type);
 
 # Types of id columns, and a value of each for a small number.  Some have
-# values that are equal and do not look it.  Long ones leave room for few entries
+# values that are equal and do not look it; some local times do not exist.  Long ones leave room for few entries
 # on a page of the index.
 my %types = (
 	'text' => sub { "'k$_[0]'" },
@@ -33,7 +33,7 @@ my %types = (
 	'smallint' => sub { $_[0] % 1000 },
 	'numeric' => sub { one_of("'$_[0]'", "'$_[0].0'", "'$_[0].00'") },
 	'float8' => sub { $_[0] == 1 ? one_of("'-0'", "'0'") : $_[0] == 2 ? "'NaN'" : "'$_[0].5'" },
-	'timestamptz' => sub { "timestamptz '2020-01-01' + $_[0] * interval '1 hour'" },
+	'timestamptz' => sub { "timestamptz '2020-03-28 22:00:00+00' + $_[0] * interval '30 min'" },
 	'interval' => sub { one_of("'$_[0] days'", "'" . $_[0] * 24 . " hours'") },
 	'uuid' => sub { sprintf "'00000000-0000-0000-0000-%012d'", $_[0] },
 	'boolean' => sub { $_[0] % 2 ? 'true' : 'false' },
@@ -101,13 +101,14 @@ sub make_table
 	my $by = one_of(@keys, 'grp');
 	my $long = grep { /long|compressible/ } @kinds;
 	my $samples = !$long && chance(0.06) ? 7000 : one_of(1, 4, 12, 40);
-	my $extra = one_of('', '', 'grp', 'grp', 'note');
+	my $extra = one_of('', 'grp', 'grp', 'note');
 	$self->{table} = "t$number";
 	$self->{keys} = \@keys;
 	$self->{kinds} = \@kinds;
 	$self->{versioned} = $versioned;
 	$self->{samples} = $samples;
 	$self->{rows} = 0;
+	$self->{groups} = one_of(5, 50);
 	# recencies that are all different, or few with many ties
 	$self->{ties} = one_of(1, 0.2);
 	$self->{description} = join ', ', @kinds, ($versioned ? 'versioned' : ()),
@@ -195,7 +196,7 @@ sub rows
 	for (1 .. $n)
 	{
 		@values = map { $self->value($_) } 0 .. $#{ $self->{keys} } unless $same;
-		push @rows, '(' . join(', ', @values, int rand 5, "'n" . ++$self->{note} . "'",
+		push @rows, '(' . join(', ', @values, int rand $self->{groups}, "'n" . ++$self->{note} . "'",
 			"'2024-01-01'", $self->instant,
 			chance(0.25) ? $self->instant : 'NULL',
 			$self->{versioned} ? one_of("'v1'", "'v1'", "'v1'", "'v2'") : ()) . ')';
@@ -217,7 +218,7 @@ sub versions
 
 	$self->{rows} += $n * $samples;
 	return $self->insert_into . 'SELECT ' . join(', ', map({ "k$_" } 1 .. $keys + 1),
-		'mod(n, 5)', "'n$note ' || n", "'2024-01-01'", $instant,
+		"mod(n, $self->{groups})", "'n$note ' || n", "'2024-01-01'", $instant,
 		one_of("CASE WHEN mod(n, 3) = 0 THEN $instant END", 'NULL'),
 		$self->{versioned} ? "'v1'" : ())
 	  . " FROM (VALUES $values) AS v (" . join(', ', map { "k$_" } 1 .. $keys + 1)
@@ -288,6 +289,16 @@ sub add_versions
 	return;
 }
 
+# A transaction that is open would keep it waiting for the end of the table.
+sub vacuum
+{
+	my ($self, @options) = @_;
+
+	push @options, 'TRUNCATE off' if $self->{other_open} || $self->{old_open};
+	$self->{main}->run('VACUUM ' . (@options ? '(' . join(', ', @options) . ') ' : '') . $self->{table});
+	return;
+}
+
 # Something that happens to a table.  The sessions "other" and "old" may be in
 # a transaction.
 sub happen
@@ -306,13 +317,14 @@ sub happen
 			  for 'BEGIN', $self->write, 'SAVEPOINT s', $self->write, 'ROLLBACK TO s',
 			  $self->write, 'COMMIT';
 		},
-		sub { $main->run("VACUUM $t") },
-		sub { $main->run("VACUUM (FREEZE) $t") },
-		sub { $main->run("VACUUM (INDEX_CLEANUP off) $t") },
+		sub { $self->vacuum },
+		sub { $self->vacuum('FREEZE') },
+		sub { $self->vacuum('INDEX_CLEANUP off') },
 		sub {
 			# of pages that are deleted, some are used again by the second one
 			return if $self->{other_open};
-			$main->run($_) for $self->delete_range, one_of("VACUUM $t", "VACUUM (INDEX_CLEANUP on) $t");
+			$main->run($self->delete_range);
+			$self->vacuum('INDEX_CLEANUP on');
 		},
 		sub { $main->run("ANALYZE $t") },
 		sub { $self->store_otherwise if $self->{description} =~ /long|compressible/ },
