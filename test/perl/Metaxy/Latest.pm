@@ -159,7 +159,7 @@ sub compare_cursor
 {
 	my ($self, $write) = @_;
 	my ($main, $vacuum) = @$self{qw(main vacuum)};
-	my ($query, $ordered) = $self->query;
+	my ($query, $ordered) = chance(0.5) ? $self->query : $self->walk;
 	my $settings = $self->settings($query =~ /JOIN|EXISTS|LATERAL/);
 	my $rows = "SELECT q::text FROM ($query) AS q";
 
@@ -188,6 +188,9 @@ sub write_beside
 	my ($self) = @_;
 	my $other = $self->{other};
 
+	# many pages are split
+	$other->run($self->versions(one_of(10, 60), one_of(5, 20)))
+	  if $self->{rows} < 4000 && chance(0.4);
 	# not what they would wait for
 	$other->run($self->{other_open} ? $self->rows(one_of(1, 20)) :
 		  chance(0.3) ? $self->delete_range : $self->write) for 1 .. one_of(1, 2, 5);
@@ -295,9 +298,12 @@ sub try_beside_writers
 	}
 	while (time < $end)
 	{
-		$main->run('BEGIN ISOLATION LEVEL REPEATABLE READ');
-		push @differences, $self->compare($main) for 1 .. 5;
-		$main->run('COMMIT');
+		for (1 .. 5)
+		{
+			$main->run('BEGIN ISOLATION LEVEL REPEATABLE READ');
+			push @differences, $self->compare($main);
+			$main->run('COMMIT');
+		}
 		push @differences, $self->compare_cursor(sub { sleep 0.01 }) for 1 .. 3;
 	}
 	waitpid $_, 0 for @children;

@@ -113,6 +113,17 @@ sub query
 	return ($query, $ordered);
 }
 
+# One that reads the index from one end to the other, page by page.
+sub walk
+{
+	my ($self) = @_;
+	my $keys = join ', ', @{ $self->{keys} };
+	my $down = join ', ', map { "$_ DESC" } @{ $self->{keys} };
+	my $v = $self->{table} . one_of('_active', '_latest');
+
+	return ("SELECT $keys" . one_of('', ', note') . " FROM $v ORDER BY " . one_of($keys, $down), 1);
+}
+
 sub any_query
 {
 	my ($self) = @_;
