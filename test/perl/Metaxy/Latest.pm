@@ -163,6 +163,7 @@ sub compare_cursor
 	my $settings = $self->settings($query =~ /JOIN|EXISTS|LATERAL/);
 	my $rows = "SELECT q::text FROM ($query) AS q";
 
+	$self->vacuum if chance(0.4);
 	$main->run('BEGIN ISOLATION LEVEL ' . one_of('REPEATABLE READ', 'SERIALIZABLE'));
 	set_locally($main, 'metaxy.enable_latest_scan', 'off');
 	my @plain = lines($main, $rows, $ordered);
@@ -240,8 +241,9 @@ sub try_table
 	for (1 .. 4)
 	{
 		$self->happen for 1 .. one_of(1, 3, 6);
+		$self->store_otherwise;
 		# without statistics the planner takes a large table for a small one
-		$main->run("ANALYZE $self->{table}") if $self->{rows} > 500 || chance(0.3);
+		$main->run("ANALYZE $self->{table}") if $self->{rows} > 200 || chance(0.3);
 		push @differences, $self->compare($main) for 1 .. 6;
 		push @differences, $self->compare_prepared if chance(0.5);
 		push @differences, $self->compare_cursor(sub { $self->write_beside }) if chance(0.6);

@@ -137,6 +137,7 @@ sub any_query
 	my $k = int rand @keys;
 	my $type = plain_type($self->{kinds}[$k]);
 	my $using = join ' AND ', map { "a.$_ = b.$_" } @keys;
+	my $filters = $self->{extra} ? 4 : 1;
 	my $found = one_of('grp = ' . int rand 5, 'grp IN (1, 3)', "note LIKE 'n1%'", "note < 'n3'",
 		"note IN (" . join(', ', map { "'n" . (1 + int rand $self->{note}) . "'" } 1 .. 3) . ')');
 
@@ -152,8 +153,8 @@ sub any_query
 		sub { ("SELECT $keys FROM $v WHERE " . $self->conditions($v) . " ORDER BY " . one_of($keys, $down) . $limit, 1) },
 		sub { "SELECT count(*) FROM $v WHERE " . $self->conditions($v) },
 		sub { "SELECT * FROM $v WHERE " . join(' AND ', map { "$keys[$_] = " . $self->value($_) } 0 .. $#keys) },
-		(sub { "SELECT * FROM $v WHERE $found" }) x 2,
-		sub { "SELECT * FROM $v WHERE $found AND " . $self->conditions($v) },
+		(sub { "SELECT * FROM $v WHERE $found" }) x $filters,
+		(sub { "SELECT * FROM $v WHERE $found AND " . $self->conditions($v) }) x $filters,
 		sub { "SELECT note, tableoid FROM (SELECT x.*, '$t'::regclass AS tableoid FROM $v AS x) AS y WHERE note LIKE '%h'" },
 		sub { "SELECT v.* FROM (VALUES (" . join('), (', map { $self->value($k) } 1 .. 3)
 			  . ")) AS x (k) JOIN $v AS v ON v.$keys[$k] = x.k::$type" . ($k > 0 ? one_of('', " AND " . $self->conditions('v')) : '') },
@@ -165,7 +166,7 @@ sub any_query
 		sub { "SELECT v.* FROM (VALUES (" . join('), (', map { $self->value($k) . ', ' . $self->value($k) } 1 .. 3)
 			  . ")) AS x (a, b) JOIN $v AS v ON v.$keys[$k] >= x.a::$type AND v.$keys[$k] < x.b::$type" },
 		sub { "SELECT g, l.* FROM generate_series(0, 4) AS g, LATERAL (SELECT * FROM $v WHERE grp = g ORDER BY $keys LIMIT 2) AS l" },
-		(sub { "SELECT g, v.* FROM generate_series(1, 5, 2) AS g JOIN $v AS v ON v.grp = g" }) x 3,
+		(sub { "SELECT g, v.* FROM generate_series(1, 5, 2) AS g JOIN $v AS v ON v.grp = g" }) x $filters,
 		sub { "SELECT t.note, v.note AS other FROM $t AS t LEFT JOIN $v AS v ON v.$keys[0] = t.$keys[0] AND v.grp = t.grp" },
 		sub { "SELECT count(*), count(b.note) FROM $v AS a LEFT JOIN ${t}_latest AS b ON $using" },
 		sub { "SELECT note FROM $t AS a WHERE NOT EXISTS (SELECT FROM $v AS b WHERE $using AND a.note = b.note)" },
@@ -181,7 +182,10 @@ sub settings
 	my ($self, $joins) = @_;
 	my @memory = ('work_mem', one_of('64kB', '64kB', '1MB', '4MB'));
 
-	return one_of([], [ 'random_page_cost', 1000, @memory ],
+	my @parallel = ('parallel_setup_cost', 0, 'parallel_tuple_cost', 0, 'min_parallel_table_scan_size', 0,
+		'min_parallel_index_scan_size', 0, 'seq_page_cost', one_of(0, 1), 'random_page_cost', one_of(0, 0.01));
+
+	return one_of([], [ 'random_page_cost', 1000, @memory ], [@parallel],
 		[ 'random_page_cost', 0.1 ], [ 'seq_page_cost', 1000, @memory ])
 	  if $self->{samples} > 1000 || ($joins && $self->{rows} > 100);
 
@@ -190,8 +194,7 @@ sub settings
 	return one_of([], [@force], [ @force, 'random_page_cost', 100, @memory ],
 		[ @force, 'random_page_cost', 0.1 ],
 		[ @force, 'random_page_cost', 1000, @memory ],
-		(map { [ @force, 'parallel_setup_cost', 0, 'parallel_tuple_cost', 0, 'min_parallel_table_scan_size', 0,
-				'min_parallel_index_scan_size', 0, 'seq_page_cost', 0, 'random_page_cost', $_ ] } 0, 0, 0, 0.01),
+		([ @force, @parallel ]) x 4,
 		[ 'enable_hashjoin', 'off', 'enable_seqscan', 'off', 'enable_material', 'off' ],
 		[ 'enable_hashjoin', 'off', 'enable_nestloop', 'off', 'random_page_cost', 1 ],
 		[ @memory, map { ("enable_$_", one_of('on', 'off')) }

@@ -108,6 +108,7 @@ sub make_table
 	$self->{versioned} = $versioned;
 	$self->{samples} = $samples;
 	$self->{rows} = 0;
+	$self->{extra} = $extra;
 	$self->{groups} = one_of(5, 50);
 	# recencies that are all different, or few with many ties
 	$self->{ties} = one_of(1, 0.2);
@@ -265,10 +266,12 @@ sub store_otherwise
 {
 	my ($self) = @_;
 	my $main = $self->{main};
+	my ($key) = grep { $self->{kinds}[ $_ - 1 ] =~ /compressible/ } 1 .. @{ $self->{kinds} };
 
+	return unless $key;
 	$main->try('SET default_toast_compression = ' . one_of('pglz', 'lz4'));
 	return if $self->{other_open} || $self->{old_open};
-	$main->try("ALTER TABLE $self->{table} ALTER k1 SET STORAGE " . one_of('PLAIN', 'EXTENDED', 'EXTERNAL'));
+	$main->try("ALTER TABLE $self->{table} ALTER k$key SET STORAGE " . one_of('PLAIN', 'EXTENDED', 'EXTERNAL'));
 	return;
 }
 
@@ -327,7 +330,6 @@ sub happen
 			$self->vacuum('INDEX_CLEANUP on');
 		},
 		sub { $main->run("ANALYZE $t") },
-		sub { $self->store_otherwise if $self->{description} =~ /long|compressible/ },
 		sub {
 			$other->run('BEGIN') unless $self->{other_open}++;
 			# not what the main session would wait for
