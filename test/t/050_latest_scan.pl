@@ -5,7 +5,7 @@
 # at once, through a cursor, or prepared.
 #
 # Environment:
-#	METAXY_SCAN_TABLES	how many tables, 40 by default
+#	METAXY_SCAN_TABLES	how many tables, 24 by default
 #	METAXY_SCAN_SEED	of the random choices
 #	METAXY_SCAN_SECONDS	how long with writers at the same time, 4 by default
 
@@ -21,12 +21,13 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $tables = $ENV{METAXY_SCAN_TABLES} // 40;
+my $tables = $ENV{METAXY_SCAN_TABLES} // 24;
 my $seed = $ENV{METAXY_SCAN_SEED} // 1;
 my $seconds = $ENV{METAXY_SCAN_SECONDS} // 4;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
+# Few statistics, so that few samples have ranges.
 $node->append_conf('postgresql.conf', <<'CONF');
 max_worker_processes = 16
 max_parallel_workers = 16
@@ -34,6 +35,7 @@ autovacuum = off
 deadlock_timeout = 20ms
 fsync = off
 jit = off
+default_statistics_target = 12
 timezone = 'Europe/Berlin'
 CONF
 $node->start;

@@ -187,7 +187,7 @@ sub settings
 
 	return one_of([], [ 'random_page_cost', 1000, @memory ], [@parallel],
 		[ 'random_page_cost', 0.1 ], [ 'seq_page_cost', 1000, @memory ])
-	  if $self->{samples} > 1000 || ($joins && $self->{rows} > 100);
+	  if $self->{samples} > 1000 || (($joins || !$self->{serves}) && $self->{rows} > 100);
 
 	my @force = map { ("enable_$_", 'off') } qw(hashjoin mergejoin nestloop seqscan);
 

@@ -109,6 +109,7 @@ sub make_table
 	$self->{samples} = $samples;
 	$self->{rows} = 0;
 	$self->{extra} = $extra;
+	$self->{serves} = $index ne 'none';
 	$self->{groups} = one_of(5, 50);
 	# recencies that are all different, or few with many ties
 	$self->{ties} = one_of(1, 0.2);
@@ -281,7 +282,7 @@ sub add_versions
 	my ($self) = @_;
 	my $main = $self->{main};
 
-	return if $self->{samples} > 1000 || $self->{rows} > 2500;
+	return if $self->{samples} > 1000 || $self->{rows} > 2000;
 	if (chance(0.5))
 	{
 		$main->run($self->versions(one_of([ 3, 30 ], [ 30, 30 ], [ 100, 10 ], [ 300, 4 ], [ 1200, 1 ])->@*));
