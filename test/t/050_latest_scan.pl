@@ -5,7 +5,7 @@
 # at once, through a cursor, or prepared.
 #
 # Environment:
-#	METAXY_SCAN_TABLES	how many tables, 24 by default
+#	METAXY_SCAN_TABLES	how many tables, 30 by default
 #	METAXY_SCAN_SEED	of the random choices
 #	METAXY_SCAN_SECONDS	how long with writers at the same time, 4 by default
 
@@ -21,7 +21,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $tables = $ENV{METAXY_SCAN_TABLES} // 24;
+my $tables = $ENV{METAXY_SCAN_TABLES} // 30;
 my $seed = $ENV{METAXY_SCAN_SEED} // 1;
 my $seconds = $ENV{METAXY_SCAN_SECONDS} // 4;
 

@@ -282,6 +282,8 @@ sub try_beside_writers
 	my @differences;
 	my @children;
 
+	# as good as a transaction of another session
+	local $self->{other_open} = 1;
 	$self->{types} = [$type];
 	$self->make_table('_busy_' . $type =~ s/\W+/_/gr);
 	my $t = $self->{table};

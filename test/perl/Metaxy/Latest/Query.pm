@@ -109,7 +109,7 @@ sub query
 	do
 	{
 		($query, $ordered) = $self->any_query;
-	} while $self->{rows} > 300 && $query =~ /LEFT JOIN|EXISTS/;
+	} while $self->{rows} > ($self->{serves} ? 300 : 100) && $query =~ /LEFT JOIN|EXISTS/;
 	return ($query, $ordered);
 }
 

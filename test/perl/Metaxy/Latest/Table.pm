@@ -100,7 +100,7 @@ sub make_table
 	my $parts = chance(0.2) ? one_of(1, 2, 3) : 0;
 	my $by = one_of(@keys, 'grp');
 	my $long = grep { /long|compressible/ } @kinds;
-	my $samples = !$long && chance(0.06) ? 7000 : one_of(1, 4, 12, 40);
+	my $samples = !$long && chance(0.06) ? 7000 : one_of(1, 4, 12, 40, 40);
 	my $extra = one_of('', 'grp', 'grp', 'note');
 	$self->{table} = "t$number";
 	$self->{keys} = \@keys;
