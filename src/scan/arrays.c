@@ -51,7 +51,7 @@ mx_arrays_new(MxScanState *state)
 {
 	struct MxArrays *arrays = palloc0(sizeof(struct MxArrays));
 
-	arrays->choices = palloc(sizeof(Choice) * state->nkeys);
+	arrays->choices = palloc0(sizeof(Choice) * state->nkeys);
 	for (int i = 0; i < state->nkeys; i++)
 	{
 		if (state->keys[i].sk_flags & SK_SEARCHARRAY)

@@ -5,9 +5,8 @@
  *
  * A part lies between two cuts.  A cut has values for the first columns of the
  * index: it is before all entries that have them, or after them ("nextkey").
- * Equalities with the first columns are in both, the first comparison of each
- * kind with the next column in one of them.  All other conditions are asked of
- * each sample.
+ * Equalities with the first columns are in both, comparisons with the next column
+ * in one of them.  All other conditions are asked of each sample.
  *
  * src/scan/bounds.c
  *
@@ -24,6 +23,8 @@
 static BTScanInsert make_cut(MxWalk *walk);
 static bool take_equality(MxWalk *walk, ScanKey condition, bool taken[2]);
 static bool take_comparison(MxWalk *walk, ScanKey condition, bool taken[2]);
+static bool is_own_type(const MxWalk *walk, const ScanKeyData *condition);
+static int	compare_bounds(ScanKey in_cut, ScanKey condition);
 static void set_value(MxWalk *walk, BTScanInsert cut, int key, Oid type,
 					  Datum value);
 
@@ -102,7 +103,8 @@ take_equality(MxWalk *walk, ScanKey condition, bool taken[2])
 
 /*
  * A comparison with the first column that has no value goes into one of them,
- * the one that it is for in the order of the index.
+ * the one that it is for in the order of the index.  Of two, the one that leaves
+ * less takes the place of the other.
  */
 static bool
 take_comparison(MxWalk *walk, ScanKey condition, bool taken[2])
@@ -115,13 +117,49 @@ take_comparison(MxWalk *walk, ScanKey condition, bool taken[2])
 	bool		is_lower = greater != reverse;
 	BTScanInsert cut = is_lower ? walk->lower : walk->upper;
 
-	if (condition->sk_strategy == BTEqualStrategyNumber || taken[is_lower] ||
-		cut->keysz != key)
+	if (condition->sk_strategy == BTEqualStrategyNumber)
+		return false;
+	if (taken[is_lower])
+	{
+		int			order;
+
+		if (cut->keysz != key + 1 || !is_own_type(walk, condition))
+			return false;
+		order = compare_bounds(&cut->scankeys[key], condition);
+		if (order == 0)
+			strict |= cut->nextkey == is_lower;
+		else if ((order > 0) != greater)
+			return true;
+	}
+	else if (cut->keysz != key)
 		return false;
 	set_value(walk, cut, key, condition->sk_subtype, condition->sk_argument);
 	cut->nextkey = is_lower == strict;
 	taken[is_lower] = true;
 	return true;
+}
+
+/*
+ * Is the value of the column's own type?
+ */
+static bool
+is_own_type(const MxWalk *walk, const ScanKeyData *condition)
+{
+	return !OidIsValid(condition->sk_subtype) ||
+		condition->sk_subtype ==
+		walk->index->rd_opcintype[condition->sk_attno - 1];
+}
+
+/*
+ * How such a value compares with the one in a cut, which may be of another type.
+ */
+static int
+compare_bounds(ScanKey in_cut, ScanKey condition)
+{
+	return DatumGetInt32(FunctionCall2Coll(&in_cut->sk_func,
+										   in_cut->sk_collation,
+										   condition->sk_argument,
+										   in_cut->sk_argument));
 }
 
 /*

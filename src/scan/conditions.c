@@ -14,20 +14,23 @@
 #include "postgres.h"
 
 #include "access/stratnum.h"
+#include "catalog/pg_opfamily.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/restrictinfo.h"
 #include "utils/lsyscache.h"
 
 #include "scan/scan.h"
 
-static void add_index_clause(MxConditions *conditions, IndexClause *clause);
+static void add_index_clause(MxConditions *conditions, IndexClause *clause,
+							 bool equality);
 static void take_out_arrays(MxConditions *conditions);
 static IndexClause *match_index(const MxShape *shape, RestrictInfo *rinfo,
-								bool *pins);
+								bool *is_equality);
 static RestrictInfo *index_operator(const MxShape *shape, RestrictInfo *rinfo,
 									MxEquality *equality);
 static bool index_array(const MxShape *shape, RestrictInfo *rinfo,
 						MxEquality *equality);
+static bool array_serves(const IndexOptInfo *index, int key, Oid operator);
 
 /*
  * Sorts conditions by how they are met; returns false if they cannot be.
@@ -44,15 +47,15 @@ mx_sort_conditions(const MxShape *shape, List *clauses, MxConditions *conditions
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
 		IndexClause *index_clause;
 		MxLatest	kind;
-		bool		pins;
+		bool		equality;
 
 		if (rinfo->pseudoconstant || rinfo->security_level > 0)
 			return false;
-		index_clause = match_index(shape, rinfo, &pins);
+		index_clause = match_index(shape, rinfo, &equality);
 		if (index_clause != NULL)
 		{
-			add_index_clause(conditions, index_clause);
-			if (pins)
+			add_index_clause(conditions, index_clause, equality);
+			if (equality && !IsA(rinfo->clause, ScalarArrayOpExpr))
 				conditions->pinned = bms_add_member(conditions->pinned,
 													index_clause->indexcol);
 		}
@@ -97,16 +100,18 @@ take_out_arrays(MxConditions *conditions)
 }
 
 /*
- * In the order of the index's columns, which it insists on.
+ * In the order of the index's columns, which it insists on.  Equalities come
+ * before comparisons of the same column: they leave less to be walked over.
  */
 static void
-add_index_clause(MxConditions *conditions, IndexClause *clause)
+add_index_clause(MxConditions *conditions, IndexClause *clause, bool equality)
 {
 	int			at = list_length(conditions->index_clauses);
 
 	while (at > 0 &&
 		   list_nth_node(IndexClause, conditions->index_clauses,
-						 at - 1)->indexcol > clause->indexcol)
+						 at - 1)->indexcol + (equality ? 1 : 0) >
+		   clause->indexcol)
 		at--;
 	conditions->index_clauses = list_insert_nth(conditions->index_clauses, at,
 												clause);
@@ -130,11 +135,11 @@ mx_is_kind(const MxShape *shape, Node *clause, MxLatest *kind)
 }
 
 /*
- * What the index can do with a condition; NULL: nothing.  "pins": it gives
- * the key one value.
+ * What the index can do with a condition; NULL: nothing.  "is_equality": it
+ * gives the key one value, or those of an array one after the other.
  */
 static IndexClause *
-match_index(const MxShape *shape, RestrictInfo *rinfo, bool *pins)
+match_index(const MxShape *shape, RestrictInfo *rinfo, bool *is_equality)
 {
 	IndexOptInfo *index = shape->index;
 	MxEquality	equality;
@@ -153,7 +158,9 @@ match_index(const MxShape *shape, RestrictInfo *rinfo, bool *pins)
 			continue;
 		strategy = get_op_opfamily_strategy(equality.operator,
 											index->opfamily[key]);
-		if (strategy == 0 || (array && strategy != BTEqualStrategyNumber) ||
+		if (strategy == 0 ||
+			(array && (strategy != BTEqualStrategyNumber ||
+					   !array_serves(index, key, equality.operator))) ||
 			(OidIsValid(index->indexcollations[key]) &&
 			 equality.collation != index->indexcollations[key]))
 			return NULL;
@@ -161,7 +168,7 @@ match_index(const MxShape *shape, RestrictInfo *rinfo, bool *pins)
 		clause->rinfo = rinfo;
 		clause->indexquals = list_make1(array ? rinfo : indexqual);
 		clause->indexcol = key;
-		*pins = !array && strategy == BTEqualStrategyNumber;
+		*is_equality = strategy == BTEqualStrategyNumber;
 		return clause;
 	}
 	return NULL;
@@ -202,4 +209,21 @@ index_array(const MxShape *shape, RestrictInfo *rinfo, MxEquality *equality)
 	equality->collation = clause->inputcollid;
 	equality->value = NULL;
 	return equality->attnum > 0;
+}
+
+/*
+ * The walk takes the values of an array once each and in their order.  As
+ * values of the column they must be as many and in the same order: some local
+ * times are the same instant.
+ */
+static bool
+array_serves(const IndexOptInfo *index, int key, Oid operator)
+{
+	Oid			left;
+	Oid			right;
+
+	op_input_types(operator, &left, &right);
+	return right == index->opcintype[key] ||
+		index->opfamily[key] == INTEGER_BTREE_FAM_OID ||
+		index->opfamily[key] == TEXT_BTREE_FAM_OID;
 }

@@ -266,7 +266,6 @@ make_path(PlannerInfo *root, RelOptInfo *parent, PathTarget *target,
 	path->plan.has_flag = shape->has_flag;
 	path->plan.index_only = index_only;
 	path->plan.kind = conditions->kind;
-	path->plan.single = single;
 	path->relid = shape->rel->relid;
 	path->deleted = shape->deleted;
 	path->index_clauses = conditions->index_clauses;

@@ -88,7 +88,6 @@ encode(const MxScanPath *path)
 	numbers = lappend_int(numbers, plan->has_flag);
 	numbers = lappend_int(numbers, plan->index_only);
 	numbers = lappend_int(numbers, plan->kind);
-	numbers = lappend_int(numbers, plan->single);
 	numbers = lappend_int(numbers, path->deleted);
 	numbers = lappend_int(numbers, plan->range_key);
 	return list_make3(list_make1_oid(plan->index), numbers, path->bounds);
@@ -109,8 +108,7 @@ mx_scan_plan(CustomScan *scan, AttrNumber *deleted)
 	plan.has_flag = list_nth_int(numbers, 2);
 	plan.index_only = list_nth_int(numbers, 3);
 	plan.kind = list_nth_int(numbers, 4);
-	plan.single = list_nth_int(numbers, 5);
-	*deleted = list_nth_int(numbers, 6);
-	plan.range_key = list_nth_int(numbers, 7);
+	*deleted = list_nth_int(numbers, 5);
+	plan.range_key = list_nth_int(numbers, 6);
 	return plan;
 }

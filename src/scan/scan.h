@@ -80,7 +80,6 @@ typedef struct MxScanPlan
 	bool		has_flag;		/* column nkeys + 1 says which are tombstones */
 	bool		index_only;		/* the heap is asked for visibility alone */
 	MxLatest	kind;			/* which are wanted, by that */
-	bool		single;			/* the conditions pin all keys */
 	int			range_key;		/* in parallel: which key has ranges */
 } MxScanPlan;
 

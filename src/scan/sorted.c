@@ -232,6 +232,7 @@ settle(MxScanState *state, struct MxSorter *sorter, TimestampTz recency)
 		/* the walk goes on from the last one, if the snapshot sees that */
 		walk->have_best = i == last;
 		walk->best_fetched = true;
+		walk->best_entry = NULL;
 		walk->best_recency = recency;
 		walk->best_tombstone = latest.tombstone;
 		mx_walk_again(walk);

@@ -49,7 +49,6 @@ mx_walk_begin(MxWalk *walk, Relation heap, Relation index,
 	walk->snapshot = snapshot;
 	walk->nkeys = plan->nkeys;
 	walk->has_flag = plan->has_flag;
-	walk->single = plan->single;
 	walk->counts = counts;
 	walk->deleted = deleted;
 	walk->context = CurrentMemoryContext;
@@ -126,7 +125,8 @@ mx_walk_next(MxWalk *walk)
 	{
 		bool		passed;
 
-		if (walk->decided && walk->single)
+		/* the bounds leave one sample */
+		if (walk->decided && walk->nequal == walk->nkeys)
 			break;
 		CHECK_FOR_INTERRUPTS();
 		passed = walk->decided && pass_sample(walk);

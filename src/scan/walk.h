@@ -90,7 +90,6 @@ typedef struct MxWalk
 	Snapshot	snapshot;
 	int			nkeys;
 	bool		has_flag;
-	bool		single;
 	bool		compact;		/* the index has no further columns */
 	AttrNumber	deleted;		/* column metaxy_deleted_at */
 	MxKey	   *keys;

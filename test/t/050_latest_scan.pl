@@ -1,10 +1,11 @@
 
 # The latest scan against the plain SQL that it stands for: tables with keys
-# of all kinds, random histories with ties, aborts, HOT updates, deletes, VACUUM
-# and transactions in flight; each query is answered both ways.
+# of all kinds, short and long, random histories with ties, aborts, HOT updates,
+# deletes, VACUUM and transactions in flight; each query is answered both ways,
+# at once, through a cursor, or prepared.
 #
 # Environment:
-#	METAXY_SCAN_TABLES	how many tables, 40 by default
+#	METAXY_SCAN_TABLES	how many tables, 30 by default
 #	METAXY_SCAN_SEED	of the random choices
 #	METAXY_SCAN_SECONDS	how long with writers at the same time, 4 by default
 
@@ -20,18 +21,22 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $tables = $ENV{METAXY_SCAN_TABLES} // 40;
+my $tables = $ENV{METAXY_SCAN_TABLES} // 30;
 my $seed = $ENV{METAXY_SCAN_SEED} // 1;
 my $seconds = $ENV{METAXY_SCAN_SECONDS} // 4;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
+# Few statistics, so that few samples have ranges.
 $node->append_conf('postgresql.conf', <<'CONF');
 max_worker_processes = 16
 max_parallel_workers = 16
 autovacuum = off
+deadlock_timeout = 20ms
 fsync = off
 jit = off
+default_statistics_target = 12
+timezone = 'Europe/Berlin'
 CONF
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION metaxy');
@@ -57,19 +62,27 @@ for my $number (1 .. $tables)
 # Each way to run the scan must have had its share.
 my %used = $latest->used;
 for my $way ('newest first', 'oldest first', 'heap order', 'index only',
-	'flag', 'look-up', 'partitions', 'parallel', 'plain')
+	'flag', 'look-up', 'partitions', 'parallel', 'filter', 'filter again',
+	'filter parallel',
+	'arrays', 'several arrays', 'descents', 'several pages', 'cursor',
+	'prepared', 'plain')
 {
 	cmp_ok($used{$way} // 0, '>', 0, "used: $way");
 }
-note join ', ', map { "$_: $used{$_}" } sort keys %used;
+note "$latest->{compared} comparisons: ", join ', ', map { "$_: $used{$_}" } sort keys %used;
 
 #
 # Writers at the same time
 #
-my @differences = $latest->try_beside_writers($seconds);
-is(scalar @differences, 0, "beside writers, $latest->{compared} comparisons")
-  or diag(join "\n", @differences[ 0 .. ($#differences > 5 ? 5 : $#differences) ]);
-cmp_ok($latest->{compared}, '>', 0, 'something was compared');
+for my $type ('integer', 'text /* long */')
+{
+	$latest->{compared} = 0;
+	my @differences = $latest->try_beside_writers($seconds / 2, $type);
+
+	is(scalar @differences, 0, "beside writers, $type, $latest->{compared} comparisons")
+	  or diag(join "\n", @differences[ 0 .. ($#differences > 5 ? 5 : $#differences) ]);
+	cmp_ok($latest->{compared}, '>', 0, 'something was compared');
+}
 
 $latest->quit;
 $node->stop;

@@ -7,38 +7,13 @@ package Metaxy::Latest;
 use strict;
 use warnings;
 
-use Time::HiRes qw(time);
+use Metaxy::Latest::Table qw(one_of chance);
+use Metaxy::Latest::Query;
+use Time::HiRes qw(sleep time);
 
-# Types of id columns, and a value of each for a small number.  Some have
-# values that are equal and do not look it.
-my %types = (
-	'text' => sub { "'k$_[0]'" },
-	'text COLLATE "C"' => sub { "'k$_[0]'" },
-	'text COLLATE no_case' => sub { one_of("'k$_[0]'", "'K$_[0]'") },
-	'varchar' => sub { "'id $_[0]'" },
-	'varchar(20)' => sub { "'$_[0]'" },
-	'char(6)' => sub { one_of("'c$_[0]'", "'c$_[0] '") },
-	'integer' => sub { $_[0] - 3 },
-	'bigint' => sub { "'" . ($_[0] * 3000000000) . "'" },
-	'smallint' => sub { $_[0] % 1000 },
-	'numeric' => sub { one_of("'$_[0]'", "'$_[0].0'", "'$_[0].00'") },
-	'float8' => sub { $_[0] == 1 ? one_of("'-0'", "'0'") : $_[0] == 2 ? "'NaN'" : "'$_[0].5'" },
-	'timestamptz' => sub { "timestamptz '2020-01-01' + $_[0] * interval '1 hour'" },
-	'uuid' => sub { sprintf "'00000000-0000-0000-0000-%012d'", $_[0] },
-	'boolean' => sub { $_[0] % 2 ? 'true' : 'false' },
-	'bytea' => sub { "'\\x" . sprintf('%04x', $_[0]) . "'" });
+our @ISA = qw(Metaxy::Latest::Table Metaxy::Latest::Query);
 
-my @instants = map { "'2024-01-0$_'" } 1 .. 7;
-
-sub one_of
-{
-	return $_[ int rand @_ ];
-}
-
-sub chance
-{
-	return rand() < $_[0];
-}
+my @sessions = qw(main other old vacuum);
 
 sub new
 {
@@ -46,9 +21,9 @@ sub new
 	my $self = bless { %self, note => 0, used => {}, compared => 0 }, $class;
 
 	srand $self->{seed};
-	$self->{types} = [ sort grep { $self->{icu} || !/no_case/ } keys %types ];
-	$self->{$_} = $self->{connect}->() for qw(main other old);
-	for my $session (@$self{qw(main other old)})
+	$self->{types} = [ grep { $self->{icu} || !/no_case/ } Metaxy::Latest::Table::all_types() ];
+	$self->{$_} = $self->{connect}->() for @sessions;
+	for my $session (@$self{@sessions})
 	{
 		$session->run("SET client_min_messages = error");
 		$session->run("SET metaxy.stamp = off");
@@ -58,6 +33,7 @@ sub new
 }
 
 # In the database: the answers to a query, both ways, and what the plan was.
+# The query is run once more for that, so that it meets what it has marked.
 sub statements
 {
 	return (
@@ -74,22 +50,31 @@ sub statements
 				line text;
 				plan text := '';
 			BEGIN
-				FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+				FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || query LOOP
 					plan := plan || line || E'\n';
 				END LOOP;
 				RETURN concat_ws(',',
-					CASE WHEN plan NOT LIKE '%Metaxy Latest Scan%' THEN 'plain' END,
+					CASE WHEN plan NOT LIKE '%Metaxy Latest%' THEN 'plain' END,
 					substring(plan FROM 'Order: (\w+ \w+)'),
 					CASE WHEN plan LIKE '%Parallel Custom Scan (Metaxy%' THEN 'parallel' END,
 					CASE WHEN plan LIKE '%Append%Metaxy Latest Scan%' THEN 'partitions' END,
 					CASE WHEN plan LIKE '%Index Only: true%' THEN 'index only' END,
 					CASE WHEN plan LIKE '%Index Filter:%' THEN 'flag' END,
-					CASE WHEN plan ~ 'Metaxy Latest Scan.*Index Cond: [^\n]*\*VALUES' THEN 'look-up' END);
+					CASE WHEN plan LIKE '%Metaxy Latest Filter%' THEN 'filter' END,
+					CASE WHEN plan ~ 'Metaxy Latest Filter[^\n]*loops=([2-9]|\d\d)' THEN 'filter again' END,
+					CASE WHEN plan ~ 'Gather.*Metaxy Latest Filter' THEN 'filter parallel' END,
+					CASE WHEN plan LIKE '%Descents:%' THEN 'descents' END,
+					CASE WHEN plan ~ 'Metaxy Latest Scan[^>]*Index Cond: [^\n]*= ANY' THEN 'arrays' END,
+					CASE WHEN plan ~ 'Metaxy Latest Scan[^>]*Index Cond: [^\n]*= ANY[^\n]*= ANY' THEN 'several arrays' END,
+					(SELECT min('several pages') FROM regexp_matches(plan, '\n *Index: (\w+)', 'g') AS i
+					 WHERE pg_relation_size(i[1]::regclass) > 10 * current_setting('block_size')::integer),
+					CASE WHEN plan ~ 'Metaxy Latest Scan.*Index Cond: [^\n]*(\*VALUES|x\.)' THEN 'look-up' END);
 			END $$},
 		q{CREATE FUNCTION compare(query text, ordered boolean, settings text[]) RETURNS text LANGUAGE plpgsql AS $$
 			DECLARE
 				plain text;
 				scanned text;
+				again text;
 				how text;
 			BEGIN
 				PERFORM set_config('metaxy.enable_latest_scan', 'off', true);
@@ -100,7 +85,11 @@ sub statements
 				END LOOP;
 				scanned := answer(query, ordered);
 				how := ways(query);
-				IF plain <> scanned THEN
+				again := answer(query, ordered);
+				FOR i IN 1 .. cardinality(settings) BY 2 LOOP
+					PERFORM set_config(name, reset_val, true) FROM pg_settings WHERE name = settings[i];
+				END LOOP;
+				IF plain <> scanned OR plain <> again THEN
 					RETURN 'differ ' || how || ': ' || query || ' -- ' || settings::text || ' -- plain: ' ||
 						replace(plain, E'\n', ' ') || ' -- scan: ' || replace(scanned, E'\n', ' ');
 				END IF;
@@ -119,229 +108,8 @@ sub quit
 {
 	my ($self) = @_;
 
-	$self->{$_}->quit for qw(main other old);
+	$self->{$_}->quit for @sessions;
 	return;
-}
-
-#
-# Tables
-#
-
-# Makes a table: keys of random types, versioned or not, with one of many
-# indexes that serve, or none.
-sub make_table
-{
-	my ($self, $number) = @_;
-	my @kinds = map { one_of(@{ $self->{types} }) } 1 .. one_of(1, 1, 2, 3);
-	my @keys = map { "k$_" } 1 .. @kinds;
-	my $versioned = chance(0.6);
-	my $index = one_of('own', 'own', 'old', 'desc', 'mixed', 'include', 'more', 'none');
-
-	# many samples for batches, some with many versions for jumps
-	# partitioned by a key, or by what is none
-	my $parts = chance(0.25) ? one_of(1, 2, 3) : 0;
-	my $by = one_of(@keys, 'grp');
-	my $samples = chance(0.06) ? 7000 : one_of(1, 4, 12, 40);
-	$self->{table} = "t$number";
-	$self->{keys} = \@keys;
-	$self->{kinds} = \@kinds;
-	$self->{versioned} = $versioned;
-	$self->{samples} = $samples;
-	$self->{rows} = 0;
-	$self->{description} = join ', ', @kinds, ($versioned ? 'versioned' : ()),
-	  "index $index", "$samples samples",
-	  ($parts ? "$parts partitions by $by" : ());
-
-	my $main = $self->{main};
-	my $t = $self->{table};
-	$main->run("CREATE TABLE $t ("
-		  . join(', ', map { "$keys[$_] $kinds[$_]" } 0 .. $#keys)
-		  . ', grp integer, note text)'
-		  . ($parts ? " PARTITION BY HASH ($by)" :
-			' WITH (fillfactor = ' . one_of(30, 100) . ')'));
-	$main->run("CREATE TABLE ${t}_$_ PARTITION OF $t FOR VALUES WITH (MODULUS $parts, REMAINDER "
-		  . ($_ - 1) . ')')
-	  for 1 .. $parts;
-	$main->run("SELECT metaxy_register('$t', '$t', '{" . join(',', @keys) . "}'"
-		  . ($versioned ? ", 'v1'" : '')
-		  . ', indexes => ' . ($index eq 'own' ? 'true' : 'false') . ')');
-
-	my @columns = ($versioned ? 'metaxy_feature_version' : (), @keys);
-	my $recency = '(coalesce(metaxy_deleted_at, metaxy_updated_at))';
-	my $flag = '(metaxy_deleted_at IS NOT NULL)';
-	my %indexes = (
-		old => [ @columns, $recency ],
-		desc => [ @columns, "$recency DESC", "$flag DESC" ],
-		mixed => [ (map { chance(0.5) ? "$_ DESC" : "$_" } reverse @columns),
-			$recency, $flag . one_of('', ' DESC') ],
-		include => [ @columns, $recency, $flag ],
-		more => [ @columns, $recency, 'grp' ]);
-	$main->run("CREATE INDEX ON $t (" . join(', ', @{ $indexes{$index} }) . ')'
-		  . ($index eq 'include' ? ' INCLUDE (note)' : ''))
-	  if exists $indexes{$index};
-	return;
-}
-
-# A value of the key with that number.
-sub value
-{
-	my ($self, $key) = @_;
-	my $n = 1 + int rand($self->{samples});
-
-	$n = 1 + int rand 3 if $key > 0;
-	return $types{ $self->{kinds}[$key] }->($n);
-}
-
-# Rows as VALUES, each with a note of its own.
-sub rows
-{
-	my ($self, $n, $same) = @_;
-	my @values = map { $self->value($_) } 0 .. $#{ $self->{keys} };
-	my @rows;
-
-	$self->{rows} += $n;
-	for (1 .. $n)
-	{
-		@values = map { $self->value($_) } 0 .. $#{ $self->{keys} } unless $same;
-		push @rows, '(' . join(', ', @values, int rand 5, "'n" . ++$self->{note} . "'",
-			"'2024-01-01'", one_of(@instants),
-			chance(0.25) ? one_of(@instants) : 'NULL',
-			$self->{versioned} ? one_of("'v1'", "'v1'", "'v1'", "'v2'") : ()) . ')';
-	}
-	return "INSERT INTO $self->{table} (" . join(', ', @{ $self->{keys} }, 'grp', 'note',
-		'metaxy_created_at', 'metaxy_updated_at', 'metaxy_deleted_at',
-		$self->{versioned} ? 'metaxy_feature_version' : ()) . ') VALUES ' . join(', ', @rows);
-}
-
-# Many rows at once, by a query.
-sub fill
-{
-	my ($self) = @_;
-	my $t = $self->{table};
-
-	return $self->rows(one_of(1, 5, 30)) if $self->{samples} < 1000;
-	# existing rows again, with other recencies: several versions a sample
-	return $self->rows(3000);
-}
-
-# Something that writes: SQL of one statement.
-sub write
-{
-	my ($self) = @_;
-	my $t = $self->{table};
-	my $some = "(tableoid, ctid) IN (SELECT tableoid, ctid FROM $t ORDER BY md5(note || '" . int(rand 1e6)
-	  . "') LIMIT " . one_of(1, 3, 10) . ')';
-
-	return one_of(
-		sub { $self->fill },
-		sub { $self->rows(one_of(1, 2, 5), 1) },
-		sub { "UPDATE $t SET note = note || 'h' WHERE $some" },
-		sub { "UPDATE $t SET metaxy_updated_at = " . one_of(@instants) . " WHERE $some" },
-		sub { "UPDATE $t SET metaxy_deleted_at = " . one_of(@instants, 'NULL') . " WHERE $some" },
-		sub { "DELETE FROM $t WHERE $some" })->();
-}
-
-# Something that happens to a table.  The sessions "other" and "old" may be in
-# a transaction.
-sub happen
-{
-	my ($self) = @_;
-	my ($main, $other, $old) = @$self{qw(main other old)};
-	my $t = $self->{table};
-
-	one_of(
-		(sub { $main->run($self->write) }) x 4,
-		(sub { $main->run($self->fill) }) x 2,
-		sub { $main->run($_) for 'BEGIN', $self->write, $self->write, 'ROLLBACK' },
-		sub {
-			$main->run($_)
-			  for 'BEGIN', $self->write, 'SAVEPOINT s', $self->write, 'ROLLBACK TO s',
-			  $self->write, 'COMMIT';
-		},
-		sub { $main->run("VACUUM $t") },
-		sub { $main->run("VACUUM (FREEZE) $t") },
-		sub { $main->run("VACUUM (INDEX_CLEANUP off) $t") },
-		sub { $main->run("ANALYZE $t") },
-		# one sample with many versions, seen by all or by none
-		sub {
-			return if $self->{samples} > 1000 || chance(0.5);
-			$main->run($_)
-			  for 'BEGIN', $self->rows(one_of(20, 300, 1500), 1), one_of('COMMIT', 'ROLLBACK');
-		},
-		sub {
-			$other->run('BEGIN') unless $self->{other_open}++;
-			# not what the main session would wait for
-			$other->run($self->rows(one_of(1, 3, 20)));
-		},
-		sub {
-			$other->run(one_of('COMMIT', 'ROLLBACK')) if $self->{other_open};
-			$self->{other_open} = 0;
-		},
-		sub {
-			return if $self->{old_open}++;
-			$old->run('BEGIN ISOLATION LEVEL ' . one_of('REPEATABLE READ', 'SERIALIZABLE'));
-			$old->run("SELECT count(*) FROM $t");
-		})->();
-	return;
-}
-
-#
-# Queries
-#
-
-# A query on a view, and whether the order of its rows is that of the answer.
-sub query
-{
-	my ($self) = @_;
-	my $t = $self->{table};
-	my $v = $t . one_of('_active', '_active', '_latest', '_deleted');
-	my @keys = @{ $self->{keys} };
-	my $keys = join ', ', @keys;
-	my $down = join ', ', map { "$_ DESC" } @keys;
-	my $k = int rand @keys;
-	my $using = join ' AND ', map { "a.$_ = b.$_" } @keys;
-	my @comparisons = $self->{kinds}[$k] eq 'boolean' ? ('=') : ('=', '=', '<', '>=');
-
-	return one_of(
-		sub { "SELECT * FROM $v" },
-		sub { "SELECT count(*) FROM $v" },
-		sub { ("SELECT $keys FROM $v ORDER BY $keys", 1) },
-		sub { ("SELECT * FROM $v ORDER BY $keys", 1) },
-		sub { ("SELECT * FROM $v ORDER BY $down LIMIT 5", 1) },
-		sub { "SELECT * FROM $v WHERE $keys[$k] " . one_of(@comparisons) . ' ' . $self->value($k) },
-		sub { "SELECT * FROM $v WHERE " . join(' AND ', map { "$keys[$_] = " . $self->value($_) } 0 .. $#keys) },
-		sub { "SELECT * FROM $v WHERE $keys[$k] IN (" . join(', ', map { $self->value($k) } 1 .. 4) . ')' },
-		sub { "SELECT * FROM $v WHERE grp = " . int rand 5 },
-		sub { "SELECT note, tableoid FROM (SELECT x.*, '$t'::regclass AS tableoid FROM $v AS x) AS y WHERE note LIKE '%h'" },
-		sub { "SELECT v.* FROM (VALUES (" . join('), (', map { $self->value($k) } 1 .. 3)
-			  . ")) AS x (k) JOIN $v AS v ON v.$keys[$k] = x.k::" . $self->{kinds}[$k] =~ s/ COLLATE.*//r },
-		sub { "SELECT g, l.* FROM generate_series(0, 4) AS g, LATERAL (SELECT * FROM $v WHERE grp = g ORDER BY $keys LIMIT 2) AS l" },
-		sub { "SELECT t.note, v.note AS other FROM $t AS t LEFT JOIN $v AS v ON v.$keys[0] = t.$keys[0] AND v.grp = t.grp" },
-		sub { "SELECT count(*), count(b.note) FROM $v AS a LEFT JOIN ${t}_latest AS b ON $using" },
-		sub { "SELECT note FROM $t AS a WHERE NOT EXISTS (SELECT FROM $v AS b WHERE $using AND a.note = b.note)" },
-		sub { "SELECT * FROM metaxy_read(NULL::$t, with_feature_history => true)" },
-		sub { "SELECT * FROM metaxy_read(NULL::$t, 'grp > 1', include_soft_deleted => true)" })->();
-}
-
-# Without other joins the planner has nothing but our scan, and what nobody
-# would wait for where many rows are joined with more.
-sub settings
-{
-	my ($self, $joins) = @_;
-
-	return one_of([], [ 'random_page_cost', 1000, 'work_mem', '64kB' ],
-		[ 'random_page_cost', 0.1 ])
-	  if $self->{samples} > 1000 || ($joins && $self->{rows} > 1000);
-
-	my @force = map { ("enable_$_", 'off') } qw(hashjoin mergejoin nestloop seqscan);
-
-	return one_of([], [@force], [ @force, 'random_page_cost', 100 ],
-		[ @force, 'random_page_cost', 0.1 ],
-		[ @force, 'random_page_cost', 1000, 'work_mem', '64kB' ],
-		(map { [ @force, 'parallel_setup_cost', 0, 'parallel_tuple_cost', 0, 'min_parallel_table_scan_size', 0,
-				'min_parallel_index_scan_size', 0, 'seq_page_cost', 0, 'random_page_cost', $_ ] } 0, 0.01),
-		[ 'enable_hashjoin', 'off', 'enable_seqscan', 'off', 'enable_material', 'off' ],
-		[ 'enable_hashjoin', 'off', 'enable_nestloop', 'off', 'random_page_cost', 1 ]);
 }
 
 # Compares the answers to one query in a session; returns what differs.
@@ -360,6 +128,112 @@ sub compare
 	return;
 }
 
+# The rows of a query, each as one line.
+sub lines
+{
+	my ($session, $sql, $ordered) = @_;
+	my @lines = map { join '|', @$_ } $session->run($sql);
+
+	return $ordered ? @lines : sort @lines;
+}
+
+sub set_locally
+{
+	my ($session, @settings) = @_;
+
+	while (my ($name, $value) = splice @settings, 0, 2)
+	{
+		$session->run("SET LOCAL $name = '$value'");
+	}
+	return;
+}
+
+sub difference
+{
+	my ($self, $way, $query, $settings, $plain, $scanned) = @_;
+
+	$self->{compared}++;
+	$self->{used}{$way}++;
+	return if "@$plain" eq "@$scanned";
+	return "differ, $way: $query -- @$settings -- plain: @$plain -- scan: @$scanned";
+}
+
+# A query that is read in parts, while others write and VACUUM, which waits for
+# the page of the index where the cursor is.
+sub compare_cursor
+{
+	my ($self, $write) = @_;
+	my ($main, $vacuum) = @$self{qw(main vacuum)};
+	my ($query, $ordered) = chance(0.5) ? $self->query : $self->walk;
+	my $settings = $self->settings($query =~ /JOIN|EXISTS|LATERAL/);
+	my $rows = "SELECT q::text FROM ($query) AS q";
+
+	$self->vacuum if chance(0.4);
+	$main->run('BEGIN ISOLATION LEVEL ' . one_of('REPEATABLE READ', 'SERIALIZABLE'));
+	set_locally($main, 'metaxy.enable_latest_scan', 'off');
+	my @plain = lines($main, $rows, $ordered);
+	set_locally($main, 'metaxy.enable_latest_scan', 'on', @$settings);
+	$main->run("DECLARE c NO SCROLL CURSOR FOR $rows");
+	my @scanned = map { join '|', @$_ } map { $main->run("FETCH $_ FROM c") } one_of([1], [ 1, 2 ], [ 5, 1 ])->@*;
+	$write->();
+	$vacuum->start("VACUUM (TRUNCATE off) $self->{table}");
+	sleep 0.005 if chance(0.5);
+	push @scanned, lines($main, 'FETCH 3 FROM c', 1);
+	$main->run($self->rows(one_of(1, 5, 50))) if chance(0.3);
+	push @scanned, lines($main, 'FETCH ALL FROM c', 1);
+	$main->run('CLOSE c');
+	$main->try('COMMIT');
+	$vacuum->finish;
+	@scanned = sort @scanned unless $ordered;
+	return $self->difference('cursor', $query, $settings, \@plain, \@scanned);
+}
+
+# What others write in between.
+sub write_beside
+{
+	my ($self) = @_;
+	my $other = $self->{other};
+
+	# many pages are split
+	$other->run($self->versions(one_of(10, 60), one_of(3, 10)))
+	  if $self->{rows} < 2000 && chance(0.4);
+	# not what they would wait for
+	$other->run($self->{other_open} ? $self->rows(one_of(1, 20)) :
+		  chance(0.3) ? $self->delete_range : $self->write) for 1 .. one_of(1, 2, 5);
+	return;
+}
+
+# A query with parameters, planned once for all values.
+sub compare_prepared
+{
+	my ($self) = @_;
+	my $main = $self->{main};
+	local $self->{parameters} = [];
+	my $view = $self->{table} . one_of('_active', '_latest');
+	my $query = "SELECT * FROM $view WHERE " . $self->conditions($view);
+	my @parameters = @{ $self->{parameters} };
+	my $settings = $self->settings;
+	my @differences;
+
+	$main->run('BEGIN ISOLATION LEVEL REPEATABLE READ');
+	set_locally($main, 'plan_cache_mode', one_of('force_generic_plan', 'force_generic_plan', 'force_custom_plan'), @$settings);
+	$main->run('PREPARE p' . (@parameters ? '(' . join(', ', map { $_->{type} } @parameters) . ')' : '')
+		  . " AS SELECT q::text FROM ($query) AS q");
+	for (1 .. 3)
+	{
+		my @values = map { chance(0.05) ? "NULL::$_->{type}" : $_->{each}->() } @parameters;
+		my $plain = $query =~ s/\$(\d+)/$values[$1 - 1]/gr;
+
+		my @scanned = lines($main, 'EXECUTE p' . (@values ? '(' . join(', ', @values) . ')' : ''));
+		set_locally($main, 'metaxy.enable_latest_scan', 'off');
+		my @plain = lines($main, "SELECT q::text FROM ($plain) AS q");
+		set_locally($main, 'metaxy.enable_latest_scan', 'on');
+		push @differences, $self->difference('prepared', $plain, $settings, \@plain, \@scanned);
+	}
+	$main->run($_) for 'COMMIT', 'DEALLOCATE p';
+	return @differences;
+}
+
 # One table: things happen to it, and queries are answered now and then.
 sub try_table
 {
@@ -372,9 +246,12 @@ sub try_table
 	for (1 .. 4)
 	{
 		$self->happen for 1 .. one_of(1, 3, 6);
+		$self->store_otherwise;
 		# without statistics the planner takes a large table for a small one
-		$main->run("ANALYZE $self->{table}") if $self->{samples} > 1000;
+		$main->run("ANALYZE $self->{table}") if $self->{rows} > 200 || chance(0.3);
 		push @differences, $self->compare($main) for 1 .. 6;
+		push @differences, $self->compare_prepared if chance(0.5);
+		push @differences, $self->compare_cursor(sub { $self->write_beside }) if chance(0.6);
 		if ($self->{old_open})
 		{
 			push @differences, $self->compare($old) for 1 .. 3;
@@ -396,19 +273,24 @@ sub try_table
 	return @differences;
 }
 
-# Two processes write to a table while a third one asks.
+# Two processes write to a table, and VACUUM it all the time, while a third one
+# asks.
 sub try_beside_writers
 {
-	my ($self, $seconds) = @_;
+	my ($self, $seconds, $type) = @_;
 	my $main = $self->{main};
 	my @differences;
 	my @children;
 
-	$self->{types} = ['integer'];
-	$self->make_table('_busy');
-	$main->run('CREATE INDEX ON t_busy (' . ($self->{versioned} ? 'metaxy_feature_version, ' : '')
-		  . join(', ', @{ $self->{keys} }) . ', (coalesce(metaxy_deleted_at, metaxy_updated_at)), (metaxy_deleted_at IS NOT NULL))');
+	# as good as a transaction of another session
+	local $self->{other_open} = 1;
+	$self->{types} = [$type];
+	$self->make_table('_busy_' . $type =~ s/\W+/_/gr);
+	my $t = $self->{table};
+	$self->make_index(one_of('desc', 'old', 'include'));
+	$self->{serves} = 1;
 	$self->{samples} = 30;
+	$self->{rows} = 1000;
 	my $end = time + $seconds;
 	for my $child (1, 2)
 	{
@@ -418,30 +300,42 @@ sub try_beside_writers
 		{
 			srand $self->{seed} + $child;
 			$self->{note} = $child * 1000000;
-			my $session = $self->{connect}->();
-			$session->run('SET metaxy.stamp = off');
-			while (time < $end)
-			{
-				$session->try('BEGIN');
-				$session->try($self->write) for 1 .. one_of(1, 3);
-				$session->try(one_of('COMMIT', 'COMMIT', 'ROLLBACK'));
-				$session->try('VACUUM t_busy') if chance(0.05);
-			}
-			$session->quit;
+			$self->write_until($end, $child == 1);
 			require POSIX;
 			POSIX::_exit(0);
 		}
 		push @children, $pid;
 	}
-	$self->{compared} = 0;
 	while (time < $end)
 	{
-		$main->run('BEGIN ISOLATION LEVEL REPEATABLE READ');
-		push @differences, $self->compare($main) for 1 .. 5;
-		$main->run('COMMIT');
+		for (1 .. 5)
+		{
+			$main->run('BEGIN ISOLATION LEVEL REPEATABLE READ');
+			push @differences, $self->compare($main);
+			$main->run('COMMIT');
+		}
+		push @differences, $self->compare_cursor(sub { sleep 0.01 }) for 1 .. 3;
 	}
 	waitpid $_, 0 for @children;
 	return @differences;
+}
+
+sub write_until
+{
+	my ($self, $end, $vacuums) = @_;
+	my $session = $self->{connect}->();
+
+	$session->run('SET metaxy.stamp = off');
+	while (time < $end)
+	{
+		$session->try('BEGIN');
+		$session->try($self->write) for 1 .. one_of(1, 3);
+		$session->try($self->delete_range) if chance(0.05);
+		$session->try(one_of('COMMIT', 'COMMIT', 'ROLLBACK'));
+		$session->try("VACUUM (TRUNCATE off) $self->{table}") if $vacuums && chance(0.3);
+	}
+	$session->quit;
+	return;
 }
 
 1;

@@ -62,13 +62,20 @@ sub line
 	return $1;
 }
 
-# Runs a statement and returns its SQLSTATE, keeping rows and times.  The data
-# of a COPY follow it; where it failed before it took them, psql has them in
-# its query buffer, which \r empties.
+# Runs a statement and returns its SQLSTATE, keeping rows and times.
 sub try
 {
 	my ($self, $sql, $data) = @_;
-	my @rows;
+
+	$self->start($sql, $data);
+	return $self->finish;
+}
+
+# Sends a statement.  The data of a COPY follow it; where it failed before it
+# took them, psql has them in its query buffer, which \r empties.
+sub start
+{
+	my ($self, $sql, $data) = @_;
 
 	$self->{sent} = $sql;
 	$self->{t0} = now();
@@ -76,6 +83,15 @@ sub try
 		$sql, ";\n",
 		defined $data ? "$data\\.\n\\r\n" : '',
 		"\\echo done :SQLSTATE\n");
+	return;
+}
+
+# Waits for what it comes to.
+sub finish
+{
+	my ($self) = @_;
+	my @rows;
+
 	for (;;)
 	{
 		my $line = $self->line;
