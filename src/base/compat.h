@@ -87,6 +87,14 @@
 	TestForOldSnapshot(snapshot, rel, page)
 #endif
 
+/* PostgreSQL 16 asks a path for the clauses that it has seen to */
+#if PG_VERSION_NUM >= 160000
+#define mx_set_clause_serials(param_info, path) \
+	((param_info)->ppi_serials = get_param_path_clause_serials(path))
+#else
+#define mx_set_clause_serials(param_info, path) ((void) 0)
+#endif
+
 /* PostgreSQL 18 has EXPLAIN's state and its output in headers of their own */
 #if PG_VERSION_NUM >= 180000
 #define MX_EXPLAIN_HEADER "commands/explain_format.h"

@@ -68,22 +68,16 @@ add_filter(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
 		   const MxShape *shape, JoinPathExtraData *extra, Path *rows,
 		   bool partial)
 {
-	List	   *clauses = list_copy(extra->restrictlist);
-	Relids		required = PATH_REQ_OUTER(rows);
 	CustomPath *path;
 
-	if (bms_overlap(required, inner->relids))
+	if (bms_overlap(PATH_REQ_OUTER(rows), inner->relids))
 		return;
 	path = (CustomPath *) newNode(sizeof(MxFilterPath), T_CustomPath);
 	path->path.pathtype = T_CustomScan;
 	path->path.parent = joinrel;
 	path->path.pathtarget = joinrel->reltarget;
-	path->path.param_info =
-		get_joinrel_parampathinfo(root, joinrel, rows,
-								  inner->cheapest_total_path, extra->sjinfo,
-								  bms_copy(required), &clauses);
-	/* a clause that is neither of the table nor of the join */
-	if (list_length(clauses) != list_length(extra->restrictlist))
+	if (!mx_join_parameters(root, joinrel, inner, extra, rows,
+							&path->path.param_info))
 		return;
 	path->path.parallel_safe = joinrel->consider_parallel &&
 		rows->parallel_safe;

@@ -153,7 +153,6 @@ add_parameterised(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
 				  ParamPathInfo *given)
 {
 	MxConditions conditions;
-	List	   *clauses = list_copy(extra->restrictlist);
 	Path	   *outer;
 	ParamPathInfo *param_info;
 	MxScanPath *path;
@@ -178,19 +177,40 @@ add_parameterised(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
 	outer->pathtarget = shape->rel->reltarget;
 	outer->param_info = given;
 	outer->rows = given->ppi_rows;
-	param_info = get_joinrel_parampathinfo(root, joinrel, outer,
-										   inner->cheapest_total_path,
-										   extra->sjinfo,
-										   bms_copy(given->ppi_req_outer),
-										   &clauses);
-
-	/* a clause that is neither of the table nor of the join */
-	if (list_length(clauses) != list_length(extra->restrictlist))
+	if (!mx_join_parameters(root, joinrel, inner, extra, outer, &param_info))
 		return;
 	path = make_path(root, joinrel, joinrel->reltarget, shape, &conditions,
 					 param_info, MX_NEWEST_FIRST);
 	mx_scan_cost(root, path, shape, loop_count(root, given->ppi_req_outer));
 	add_path(joinrel, (Path *) path);
+}
+
+/*
+ * What a path of the join takes from other tables, where "rows" gives the rows of
+ * the side that is kept; returns false if a clause is neither that path's nor the
+ * join's.
+ *
+ * From PostgreSQL 16 on, a path is asked for the clauses that it has seen to; of
+ * one that is no join but takes the place of one, its parameters have to say it.
+ */
+bool
+mx_join_parameters(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
+				   JoinPathExtraData *extra, Path *rows, ParamPathInfo **result)
+{
+	List	   *clauses = list_copy(extra->restrictlist);
+	ParamPathInfo *shared =
+	get_joinrel_parampathinfo(root, joinrel, rows, inner->cheapest_total_path,
+							  extra->sjinfo, bms_copy(PATH_REQ_OUTER(rows)),
+							  &clauses);
+
+	*result = NULL;
+	if (shared != NULL)
+	{
+		*result = makeNode(ParamPathInfo);
+		**result = *shared;
+		mx_set_clause_serials(*result, rows);
+	}
+	return list_length(clauses) == list_length(extra->restrictlist);
 }
 
 /*

@@ -116,6 +116,9 @@ extern bool mx_is_kind(const MxShape *shape, Node *clause, MxLatest *kind);
 extern void mx_scan_add_paths(PlannerInfo *root, RelOptInfo *joinrel,
 							  RelOptInfo *inner, const MxShape *shape,
 							  JoinPathExtraData *extra);
+extern bool mx_join_parameters(PlannerInfo *root, RelOptInfo *joinrel,
+							   RelOptInfo *inner, JoinPathExtraData *extra,
+							   Path *rows, ParamPathInfo **result);
 extern Path *mx_scan_partition_path(PlannerInfo *root, const MxShape *shape,
 									PathTarget *target, double rows);
 
