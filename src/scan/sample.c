@@ -15,6 +15,7 @@
 
 #include "access/nbtree.h"
 #include "access/tupmacs.h"
+#include "catalog/pg_type.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -68,6 +69,7 @@ mx_operator_function(Relation index, int key, StrategyNumber strategy)
 /*
  * Is what has other bytes another value?  The operator class has a function
  * that says so, which the index itself asks before it lets rows share entries.
+ * That of bpchar says so, too, though blanks at the end do not count.
  */
 static bool
 other_image_differs(Relation index, int key)
@@ -75,6 +77,7 @@ other_image_differs(Relation index, int key)
 	RegProcedure image = index_getprocid(index, key + 1, BTEQUALIMAGE_PROC);
 
 	return RegProcedureIsValid(image) &&
+		index->rd_opcintype[key] != BPCHAROID &&
 		DatumGetBool(OidFunctionCall1Coll(image, index->rd_indcollation[key],
 										  ObjectIdGetDatum(index->rd_opcintype[key])));
 }
