@@ -193,6 +193,13 @@ RESET enable_hashjoin;
 RESET enable_mergejoin;
 RESET enable_nestloop;
 
+-- blanks at the end do not make another sample
+CREATE TABLE blank (id bpchar NOT NULL, note text);
+SELECT metaxy_register('blank', 'blank', '{id}');
+INSERT INTO blank VALUES
+	('a', 'first', '2024-01-01', '2024-01-01', NULL), ('a ', 'second', '2024-01-01', '2024-01-02', NULL);
+SELECT note FROM blank_active;
+
 --
 -- Partitions, where all rows of a sample are in one
 --
