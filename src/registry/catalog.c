@@ -29,8 +29,11 @@
  * With their types, and nulls refused below: a superuser can alter these
  * tables, and that must not bring the server down.
  */
+#define OUTLINE_COLUMNS "feature::pg_catalog.text, relation::pg_catalog.oid"
+
+const char *const mx_outline_columns = OUTLINE_COLUMNS;
 const char *const mx_feature_columns =
-	"feature::pg_catalog.text, relation::pg_catalog.oid, "
+	OUTLINE_COLUMNS ", "
 	"id_columns::pg_catalog.text[], feature_version::pg_catalog.text, "
 	"owner::pg_catalog.oid, project::pg_catalog.text, "
 	"views::pg_catalog.bool, indexes::pg_catalog.bool";
@@ -206,12 +209,9 @@ mx_rename_lists(Jsonb *rename, List **from, List **to)
 void
 mx_feature_read(TupleTableSlot *slot, MxFeature *feature)
 {
-	bool		isnull;
 	Datum		value;
 
-	feature->key = TextDatumGetCString(mx_required_column(slot, 1));
-	value = slot_getattr(slot, 2, &isnull);
-	feature->relid = isnull ? InvalidOid : DatumGetObjectId(value);
+	mx_feature_read_outline(slot, feature);
 	value = mx_required_column(slot, 3);
 	feature->id_columns = mx_array_names(DatumGetArrayTypeP(value),
 										 "id_columns");
@@ -220,6 +220,21 @@ mx_feature_read(TupleTableSlot *slot, MxFeature *feature)
 	feature->project = text_column(slot, 6);
 	feature->views = DatumGetBool(mx_required_column(slot, 7));
 	feature->indexes = DatumGetBool(mx_required_column(slot, 8));
+}
+
+/*
+ * The same with mx_outline_columns: its key and table.
+ */
+void
+mx_feature_read_outline(TupleTableSlot *slot, MxFeature *feature)
+{
+	bool		isnull;
+	Datum		value;
+
+	memset(feature, 0, sizeof(MxFeature));
+	feature->key = TextDatumGetCString(mx_required_column(slot, 1));
+	value = slot_getattr(slot, 2, &isnull);
+	feature->relid = isnull ? InvalidOid : DatumGetObjectId(value);
 }
 
 /*

@@ -33,47 +33,23 @@ typedef struct SortKey
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
-/*
- * The keys lie one behind the other, each with its place, and the entries of
- * the table are small: with many features, what look-ups take is the time to
- * get both from memory.
- */
-typedef struct KeyRecord
-{
-	int			place;
-	int			length;
-	char		bytes[FLEXIBLE_ARRAY_MEMBER];
-} KeyRecord;
-
 typedef struct PlaceEntry
 {
-	uint32		record;			/* where its record is */
+	MxKeyBytes	key;
+	int			place;
 	uint32		hash;
 	char		status;
 } PlaceEntry;
 
-struct MxPlaces
-{
-	struct places_hash *entries;
-	char	   *records;
-	uint32		used;
-	uint32		room;
-	MxKeyBytes	wanted;			/* the key of record WANTED */
-};
-
-#define WANTED PG_UINT32_MAX
-
-static KeyRecord *record_at(const MxPlaces *places, uint32 at);
-static uint32 hash_wanted(const MxPlaces *places);
-static bool is_wanted(const MxPlaces *places, uint32 at);
+static uint32 hash_key(MxKeyBytes key);
+static bool same_key(MxKeyBytes a, MxKeyBytes b);
 
 #define SH_PREFIX places
 #define SH_ELEMENT_TYPE PlaceEntry
-#define SH_KEY_TYPE uint32
-#define SH_KEY record
-#define SH_HASH_KEY(tb, key) hash_wanted((tb)->private_data)
-/* what is looked for comes second */
-#define SH_EQUAL(tb, a, b) is_wanted((tb)->private_data, a)
+#define SH_KEY_TYPE MxKeyBytes
+#define SH_KEY key
+#define SH_HASH_KEY(tb, key) hash_key(key)
+#define SH_EQUAL(tb, a, b) same_key(a, b)
 #define SH_STORE_HASH
 #define SH_GET_HASH(tb, entry) (entry)->hash
 #define SH_SCOPE static inline
@@ -133,102 +109,50 @@ mx_keys_sort(int nkeys, const char *const *keys)
 }
 
 /*
- * A table of keys without any, in the current memory context.
+ * A table of keys, each with its place among them.  The keys must stay.
  */
-MxPlaces *
-mx_places_new(void)
+struct places_hash *
+mx_places_new(int nkeys, const char *const *keys)
 {
-	MxPlaces   *places = palloc0(sizeof(MxPlaces));
+	places_hash *places = places_create(CurrentMemoryContext, nkeys, NULL);
 
-	places->entries = places_create(CurrentMemoryContext, 256, places);
-	places->room = 8192;
-	places->records = palloc(places->room);
-	return places;
-}
-
-/*
- * Adds a key, which is copied.
- */
-void
-mx_places_add(MxPlaces *places, MxKeyBytes key, int place)
-{
-	uint32		needed = INTALIGN(offsetof(KeyRecord, bytes) + key.length);
-	KeyRecord  *record;
-	PlaceEntry *entry;
-	bool		found;
-
-	while (places->room - places->used < needed)
+	for (int i = 0; i < nkeys; i++)
 	{
-		places->room *= 2;
-		places->records = repalloc(places->records, places->room);
-	}
-	record = record_at(places, places->used);
-	record->place = place;
-	record->length = key.length;
-	memcpy(record->bytes, key.bytes, key.length);
+		MxKeyBytes	key = {keys[i], (int) strlen(keys[i])};
+		bool		found;
 
-	places->wanted = key;
-	entry = places_insert(places->entries, WANTED, &found);
-	entry->record = places->used;
-	places->used += needed;
+		places_insert(places, key, &found)->place = i;
+	}
+	return places;
 }
 
 /*
  * The place of a key; -1 if it is not there.
  */
 int
-mx_places_find(MxPlaces *places, MxKeyBytes key)
+mx_places_find(struct places_hash *places, MxKeyBytes key)
 {
-	PlaceEntry *entry;
+	PlaceEntry *entry = places_lookup(places, key);
 
-	places->wanted = key;
-	entry = places_lookup(places->entries, WANTED);
-	return entry == NULL ? -1 : record_at(places, entry->record)->place;
-}
-
-/*
- * Gives each key another place, that which its present one has in "moved".
- */
-void
-mx_places_move(MxPlaces *places, const int *moved)
-{
-	for (uint32 at = 0; at < places->used;)
-	{
-		KeyRecord  *record = record_at(places, at);
-
-		record->place = moved[record->place];
-		at += INTALIGN(offsetof(KeyRecord, bytes) + record->length);
-	}
+	return entry == NULL ? -1 : entry->place;
 }
 
 void
-mx_places_free(MxPlaces *places)
+mx_places_free(struct places_hash *places)
 {
-	places_destroy(places->entries);
-	pfree(places->records);
-	pfree(places);
+	places_destroy(places);
 }
 
 static uint32
-hash_wanted(const MxPlaces *places)
+hash_key(MxKeyBytes key)
 {
-	return hash_bytes((const unsigned char *) places->wanted.bytes,
-					  places->wanted.length);
+	return hash_bytes((const unsigned char *) key.bytes, key.length);
 }
 
 static bool
-is_wanted(const MxPlaces *places, uint32 at)
+same_key(MxKeyBytes a, MxKeyBytes b)
 {
-	const KeyRecord *record = record_at(places, at);
-
-	return record->length == places->wanted.length &&
-		memcmp(record->bytes, places->wanted.bytes, record->length) == 0;
-}
-
-static KeyRecord *
-record_at(const MxPlaces *places, uint32 at)
-{
-	return (KeyRecord *) (places->records + at);
+	return a.length == b.length && memcmp(a.bytes, b.bytes, a.length) == 0;
 }
 
 /*

@@ -18,15 +18,13 @@ typedef struct MxKeyBytes
 } MxKeyBytes;
 
 /* places of features by their keys, for the many ends of edges */
-typedef struct MxPlaces MxPlaces;
+struct places_hash;
 
 extern int	mx_key_compare(const char *a, const char *b);
 extern int *mx_keys_sort(int nkeys, const char *const *keys);
 
-extern MxPlaces *mx_places_new(void);
-extern void mx_places_add(MxPlaces *places, MxKeyBytes key, int place);
-extern int	mx_places_find(MxPlaces *places, MxKeyBytes key);
-extern void mx_places_move(MxPlaces *places, const int *moved);
-extern void mx_places_free(MxPlaces *places);
+extern struct places_hash *mx_places_new(int nkeys, const char *const *keys);
+extern int	mx_places_find(struct places_hash *places, MxKeyBytes key);
+extern void mx_places_free(struct places_hash *places);
 
 #endif							/* MX_KEY_H */

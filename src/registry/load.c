@@ -22,7 +22,6 @@
 #include "registry/registry.h"
 
 /* with their types, see mx_feature_columns */
-#define OUTLINE_COLUMNS "feature::pg_catalog.text, relation::pg_catalog.oid"
 #define DEPENDENCY_COLUMNS \
 	"feature::pg_catalog.text, upstream::pg_catalog.text, " \
 	"lineage::pg_catalog.text, on_columns::pg_catalog.text[], " \
@@ -32,7 +31,7 @@ typedef struct Loading
 {
 	MxRegistry *registry;
 	bool		outline;		/* see mx_registry_outline */
-	MxPlaces   *places;
+	struct places_hash *places;
 	int			room;			/* in the array that is being filled */
 	int		   *from;			/* upstream of each dependency ... */
 	int		   *to;				/* ... and its feature */
@@ -43,7 +42,6 @@ typedef struct Loading
 static MxRegistry *load(bool outline);
 static void load_features(Loading *loading);
 static bool add_feature(TupleTableSlot *slot, void *arg);
-static void read_outline(TupleTableSlot *slot, MxFeature *feature);
 static void sort_features(Loading *loading);
 static void load_dependencies(Loading *loading);
 static void make_room(Loading *loading);
@@ -51,7 +49,6 @@ static bool add_dependency(TupleTableSlot *slot, void *arg);
 static void read_dependency(TupleTableSlot *slot, MxDependency *dependency);
 static int	find_end(Loading *loading, Datum value);
 static void note_missing(Loading *loading, MxKeyBytes key);
-static MxLineage lineage_of(Datum value);
 static void sort_dependencies(Loading *loading);
 
 /*
@@ -81,12 +78,13 @@ load(bool outline)
 	MxRegistry *registry = palloc0(sizeof(MxRegistry));
 
 	loading.registry = registry;
-	loading.places = mx_places_new();
 	loading.context = CurrentMemoryContext;
 
 	/* one snapshot for both, or an edge might come without its feature */
 	PushActiveSnapshot(GetLatestSnapshot());
 	load_features(&loading);
+	loading.places = mx_places_new(registry->nfeatures,
+								   mx_registry_names(registry));
 	load_dependencies(&loading);
 	PopActiveSnapshot();
 	mx_places_free(loading.places);
@@ -108,7 +106,7 @@ load_features(Loading *loading)
 	loading->registry->features = palloc(sizeof(MxFeature) * loading->room);
 	appendStringInfo(mx_query_sql(query),
 					 "SELECT %s FROM %s." MX_TABLE_FEATURE,
-					 loading->outline ? OUTLINE_COLUMNS : mx_feature_columns,
+					 loading->outline ? mx_outline_columns : mx_feature_columns,
 					 mx_schema());
 	mx_query_run(query, MX_OWNER_READ, mx_row_receiver(add_feature, loading));
 	sort_features(loading);
@@ -121,7 +119,6 @@ add_feature(TupleTableSlot *slot, void *arg)
 	MxRegistry *registry = loading->registry;
 	MemoryContext save = MemoryContextSwitchTo(loading->context);
 	MxFeature  *feature;
-	MxKeyBytes	key;
 
 	if (registry->nfeatures == loading->room)
 	{
@@ -129,28 +126,13 @@ add_feature(TupleTableSlot *slot, void *arg)
 		registry->features = repalloc(registry->features,
 									  sizeof(MxFeature) * loading->room);
 	}
-	feature = &registry->features[registry->nfeatures];
+	feature = &registry->features[registry->nfeatures++];
 	if (loading->outline)
-		read_outline(slot, feature);
+		mx_feature_read_outline(slot, feature);
 	else
 		mx_feature_read(slot, feature);
-	key.bytes = feature->key;
-	key.length = (int) strlen(feature->key);
-	mx_places_add(loading->places, key, registry->nfeatures++);
 	MemoryContextSwitchTo(save);
 	return false;
-}
-
-static void
-read_outline(TupleTableSlot *slot, MxFeature *feature)
-{
-	bool		isnull;
-	Datum		value;
-
-	memset(feature, 0, sizeof(MxFeature));
-	feature->key = TextDatumGetCString(mx_required_column(slot, 1));
-	value = slot_getattr(slot, 2, &isnull);
-	feature->relid = isnull ? InvalidOid : DatumGetObjectId(value);
 }
 
 static void
@@ -160,17 +142,11 @@ sort_features(Loading *loading)
 	int			n = registry->nfeatures;
 	MxFeature  *features = palloc(sizeof(MxFeature) * Max(n, 1));
 	int		   *order = mx_keys_sort(n, mx_registry_names(registry));
-	int		   *places = palloc(sizeof(int) * Max(n, 1));
 
 	for (int i = 0; i < n; i++)
-	{
 		features[i] = registry->features[order[i]];
-		places[order[i]] = i;
-	}
-	mx_places_move(loading->places, places);
 	pfree(registry->features);
 	pfree(order);
-	pfree(places);
 	registry->features = features;
 }
 
@@ -179,8 +155,12 @@ load_dependencies(Loading *loading)
 {
 	MxQuery    *query = mx_query_new();
 
-	loading->room = 0;
-	make_room(loading);
+	loading->room = 64;
+	loading->from = palloc(sizeof(int) * loading->room);
+	loading->to = palloc(sizeof(int) * loading->room);
+	if (!loading->outline)
+		loading->registry->dependencies =
+			palloc(sizeof(MxDependency) * loading->room);
 	appendStringInfo(mx_query_sql(query),
 					 "SELECT " DEPENDENCY_COLUMNS
 					 " FROM %s." MX_TABLE_DEPENDENCY,
@@ -206,24 +186,14 @@ static void
 make_room(Loading *loading)
 {
 	MxRegistry *registry = loading->registry;
-	int			room = Max(loading->room * 2, 64);
 
-	if (loading->room == 0)
-	{
-		loading->from = palloc(sizeof(int) * room);
-		loading->to = palloc(sizeof(int) * room);
-		if (!loading->outline)
-			registry->dependencies = palloc(sizeof(MxDependency) * room);
-	}
-	else
-	{
-		loading->from = repalloc(loading->from, sizeof(int) * room);
-		loading->to = repalloc(loading->to, sizeof(int) * room);
-		if (!loading->outline)
-			registry->dependencies = repalloc(registry->dependencies,
-											  sizeof(MxDependency) * room);
-	}
-	loading->room = room;
+	loading->room *= 2;
+	loading->from = repalloc(loading->from, sizeof(int) * loading->room);
+	loading->to = repalloc(loading->to, sizeof(int) * loading->room);
+	if (!loading->outline)
+		registry->dependencies =
+			repalloc(registry->dependencies,
+					 sizeof(MxDependency) * loading->room);
 }
 
 static bool
@@ -256,7 +226,9 @@ read_dependency(TupleTableSlot *slot, MxDependency *dependency)
 	Datum		value;
 
 	memset(dependency, 0, sizeof(MxDependency));
-	dependency->lineage = lineage_of(mx_required_column(slot, 3));
+	value = mx_required_column(slot, 3);
+	dependency->lineage = mx_choice(TextDatumGetCString(value), "lineage",
+									mx_lineages);
 	value = slot_getattr(slot, 4, &isnull);
 	if (!isnull)
 		dependency->on_columns = mx_array_names(DatumGetArrayTypeP(value),
@@ -295,22 +267,6 @@ note_missing(Loading *loading, MxKeyBytes key)
 		loading->missing = missing;
 	else
 		pfree(missing);
-}
-
-static MxLineage
-lineage_of(Datum value)
-{
-	text	   *name = DatumGetTextPP(value);
-	int			length = VARSIZE_ANY_EXHDR(name);
-
-	for (int i = 0; mx_lineages[i] != NULL; i++)
-	{
-		if (strncmp(mx_lineages[i], VARDATA_ANY(name), length) == 0 &&
-			mx_lineages[i][length] == '\0')
-			return (MxLineage) i;
-	}
-	return (MxLineage) mx_choice(text_to_cstring(name), "lineage",
-								 mx_lineages);
 }
 
 /*

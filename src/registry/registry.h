@@ -73,6 +73,7 @@ extern MxRegistry *mx_registry_load(void);
 extern MxRegistry *mx_registry_outline(void);
 
 /* in catalog.c */
+extern const char *const mx_outline_columns;
 extern const char *const mx_feature_columns;
 extern MxFeature *mx_feature_load(const char *key);
 extern MxFeature *mx_feature_of_table(Oid relid);
@@ -83,6 +84,7 @@ extern int	mx_registry_require(const MxRegistry *registry, const char *key);
 extern MxFeature *mx_feature_require(const char *key);
 extern void mx_registry_lock(void);
 extern void mx_feature_read(TupleTableSlot *slot, MxFeature *feature);
+extern void mx_feature_read_outline(TupleTableSlot *slot, MxFeature *feature);
 extern Datum mx_required_column(TupleTableSlot *slot, int number);
 extern void mx_rename_lists(Jsonb *rename, List **from, List **to);
 
