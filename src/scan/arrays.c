@@ -71,8 +71,7 @@ init_choice(MxScanState *state, Choice *choice, int condition)
 {
 	ScanKey		array = &state->keys[condition];
 	int			key = array->sk_attno - 1;
-	Oid			type = OidIsValid(array->sk_subtype) ? array->sk_subtype :
-	state->index->rd_opcintype[key];
+	Oid			type = mx_value_type(state->index, key, array->sk_subtype);
 	Oid			compare = get_opfamily_proc(state->index->rd_opfamily[key],
 											type, type, BTORDER_PROC);
 

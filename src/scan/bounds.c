@@ -23,9 +23,8 @@
 static BTScanInsert make_cut(MxWalk *walk);
 static bool take_equality(MxWalk *walk, ScanKey condition, bool taken[2]);
 static bool take_comparison(MxWalk *walk, ScanKey condition, bool taken[2]);
-static bool is_own_type(const MxWalk *walk, const ScanKeyData *condition);
 static int	compare_bounds(ScanKey in_cut, ScanKey condition);
-static void set_value(MxWalk *walk, BTScanInsert cut, int key, Oid type,
+static void set_value(MxWalk *walk, BTScanInsert cut, int key, Oid subtype,
 					  Datum value);
 
 void
@@ -123,7 +122,10 @@ take_comparison(MxWalk *walk, ScanKey condition, bool taken[2])
 	{
 		int			order;
 
-		if (cut->keysz != key + 1 || !is_own_type(walk, condition))
+		/* what compares has a value of the column's own type on its left */
+		if (cut->keysz != key + 1 ||
+			mx_value_type(walk->index, key, condition->sk_subtype) !=
+			walk->index->rd_opcintype[key])
 			return false;
 		order = compare_bounds(&cut->scankeys[key], condition);
 		if (order == 0)
@@ -140,18 +142,7 @@ take_comparison(MxWalk *walk, ScanKey condition, bool taken[2])
 }
 
 /*
- * Is the value of the column's own type?
- */
-static bool
-is_own_type(const MxWalk *walk, const ScanKeyData *condition)
-{
-	return !OidIsValid(condition->sk_subtype) ||
-		condition->sk_subtype ==
-		walk->index->rd_opcintype[condition->sk_attno - 1];
-}
-
-/*
- * How such a value compares with the one in a cut, which may be of another type.
+ * How a value compares with the one in a cut, which may be of another type.
  */
 static int
 compare_bounds(ScanKey in_cut, ScanKey condition)
@@ -186,14 +177,15 @@ mx_bounds_beyond(MxWalk *walk)
  * next value is of another type: it may keep things in its memory.
  */
 static void
-set_value(MxWalk *walk, BTScanInsert cut, int key, Oid type, Datum value)
+set_value(MxWalk *walk, BTScanInsert cut, int key, Oid subtype, Datum value)
 {
 	Relation	index = walk->index;
 	Oid			own = index->rd_opcintype[key];
+	Oid			type = mx_value_type(index, key, subtype);
 	ScanKey		scankey = &cut->scankeys[key];
 	RegProcedure compare;
 
-	compare = !OidIsValid(type) || type == own ?
+	compare = type == own ?
 		index_getprocid(index, key + 1, BTORDER_PROC) :
 		get_opfamily_proc(index->rd_opfamily[key], own, type, BTORDER_PROC);
 	if (!OidIsValid(compare))
@@ -205,7 +197,7 @@ set_value(MxWalk *walk, BTScanInsert cut, int key, Oid type, Datum value)
 
 		ScanKeyEntryInitialize(scankey, index->rd_indoption[key] <<
 							   SK_BT_INDOPTION_SHIFT, key + 1,
-							   InvalidStrategy, type,
+							   InvalidStrategy, subtype,
 							   index->rd_indcollation[key], compare, value);
 		MemoryContextSwitchTo(save);
 	}

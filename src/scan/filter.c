@@ -241,15 +241,10 @@ is_seen(MxWalk *walk)
 static bool
 wins(MxWalk *walk, const Row *row)
 {
-	bool		tombstone;
-
-	if (ItemPointerEquals(&walk->tid, row->tid) ||
-		!mx_walk_fetch_current(walk, walk->best))
-		return false;
-	tombstone = !slot_attisnull(walk->best, walk->deleted);
-	if (tombstone != row->tombstone)
-		return tombstone;
-	return ItemPointerCompare(&walk->best->tts_tid, row->tid) > 0;
+	return !ItemPointerEquals(&walk->tid, row->tid) &&
+		mx_walk_fetch_current(walk, walk->best) &&
+		mx_is_later(!slot_attisnull(walk->best, walk->deleted),
+					&walk->best->tts_tid, row->tombstone, row->tid);
 }
 
 static void

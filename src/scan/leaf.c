@@ -36,8 +36,7 @@ static void find_stop(MxLeaf *leaf);
 static void copy_entries(MxLeaf *leaf, Page page);
 static bool is_beyond(const MxLeaf *leaf, BTScanInsert cut, int offset);
 static OffsetNumber find_cut(const MxLeaf *leaf, BTScanInsert cut);
-static int	count_inside(const MxLeaf *leaf);
-static bool is_inside(const MxLeaf *leaf, int n);
+static bool is_inside(const void *arg, int n);
 static void mark_killed(MxLeaf *leaf);
 
 void
@@ -149,41 +148,10 @@ find_stop(MxLeaf *leaf)
 	if (n > 0 && leaf->end->keysz > 0 &&
 		(leaf->one_sample || !is_inside(leaf, n - 1)))
 	{
-		leaf->nentries = count_inside(leaf);
+		leaf->nentries = mx_count_leading(n, is_inside, leaf);
 		leaf->stop = leaf->next + leaf->nentries * leaf->step;
 		leaf->ends = leaf->nentries < n;
 	}
-}
-
-/*
- * How many of the entries are before the end: in steps that double, then by
- * halves.
- */
-static int
-count_inside(const MxLeaf *leaf)
-{
-	int			inside = 0;
-	int			beyond = leaf->nentries;
-	int			step = 1;
-	bool		met = false;
-
-	while (inside < beyond)
-	{
-		int			probe = met ? inside + (beyond - inside) / 2 :
-		Min(inside + step, beyond) - 1;
-
-		if (is_inside(leaf, probe))
-		{
-			inside = probe + 1;
-			step *= 2;
-		}
-		else
-		{
-			beyond = probe;
-			met = true;
-		}
-	}
-	return inside;
 }
 
 /*
@@ -191,8 +159,10 @@ count_inside(const MxLeaf *leaf)
  * sample the first one tells for all, which takes less.
  */
 static bool
-is_inside(const MxLeaf *leaf, int n)
+is_inside(const void *arg, int n)
 {
+	const MxLeaf *leaf = arg;
+
 	if (leaf->one_sample && n > 0)
 		return mx_same_values(leaf->walk, 0, mx_leaf_peek(leaf, n),
 							  mx_leaf_peek(leaf, 0));

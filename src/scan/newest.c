@@ -87,8 +87,7 @@ take(MxScanState *state)
 	MxWalk	   *walk = &state->walk;
 
 	walk->best_fetched = !((state->plan.index_only ||
-							(walk->has_flag &&
-							 !mx_wants(&state->plan, walk->tombstone))) &&
+							!mx_wants(&state->plan, walk->tombstone)) &&
 						   mx_walk_all_visible(walk));
 	if (!walk->best_fetched)
 		mx_walk_trust(walk, &walk->tid);
@@ -107,7 +106,7 @@ mx_walk_take(MxWalk *walk)
 	walk->have_best = true;
 	walk->best_tid = walk->tid;
 	walk->best_recency = walk->recency;
-	walk->best_tombstone = walk->has_flag && walk->tombstone;
+	walk->best_tombstone = walk->tombstone;
 	walk->best_entry = walk->leaf.entry;
 }
 
@@ -115,7 +114,7 @@ static bool
 is_tie(const MxWalk *walk)
 {
 	return walk->recency == walk->best_recency &&
-		(!walk->has_flag || walk->tombstone == walk->best_tombstone);
+		walk->tombstone == walk->best_tombstone;
 }
 
 /*

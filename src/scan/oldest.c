@@ -93,8 +93,7 @@ mx_oldest_first(MxScanState *state)
 		latest = find_latest(state, group);
 		walk->counts->skipped += Max(latest, 0);
 		if (latest < 0 ||
-			(walk->has_flag &&
-			 !mx_wants(&state->plan, group->candidates[latest].tombstone)))
+			!mx_wants(&state->plan, group->candidates[latest].tombstone))
 			continue;
 		return state->plan.index_only ?
 			mx_entry_row(state, group->candidates[latest].entry) : walk->best;
@@ -116,7 +115,7 @@ collect(MxScanState *state, struct MxGroup *group)
 	candidate = &group->candidates[group->n++];
 	candidate->tid = walk->tid;
 	candidate->recency = walk->recency;
-	candidate->tombstone = walk->has_flag && walk->tombstone;
+	candidate->tombstone = walk->tombstone;
 	candidate->entry = NULL;
 
 	/* must be known while the walk is here, see mx_walk_all_visible */

@@ -157,8 +157,7 @@ add_sample(MxScanState *state, struct MxSorter *sorter)
 	while (mx_walk_next(walk))
 	{
 		int			length = sorter->nchains - sorter->chain_start;
-		Place		place = make_place(&walk->tid, walk->has_flag &&
-									   walk->tombstone);
+		Place		place = make_place(&walk->tid, walk->tombstone);
 
 		if (length > 0 && walk->new_key)
 		{

@@ -18,8 +18,6 @@
 
 #include "scan/walk.h"
 
-static bool is_later(MxWalk *walk, TupleTableSlot *a, TupleTableSlot *b);
-
 /*
  * Fetches the row that an entry of the index leads to, as far as the snapshot
  * sees one.
@@ -115,7 +113,9 @@ mx_walk_contend(MxWalk *walk)
 {
 	TupleTableSlot *slot = walk->other;
 
-	if (!is_later(walk, slot, walk->best))
+	if (!mx_is_later(!slot_attisnull(slot, walk->deleted), &slot->tts_tid,
+					 !slot_attisnull(walk->best, walk->deleted),
+					 &walk->best->tts_tid))
 		return false;
 	walk->other = walk->best;
 	walk->best = slot;
@@ -123,15 +123,14 @@ mx_walk_contend(MxWalk *walk)
 }
 
 /*
- * A tombstone beats a live row, then the greater ctid decides.
+ * Of two rows of the same recency: a tombstone beats a live row, then the
+ * greater ctid decides.
  */
-static bool
-is_later(MxWalk *walk, TupleTableSlot *a, TupleTableSlot *b)
+bool
+mx_is_later(bool tombstone, ItemPointer tid, bool other_tombstone,
+			ItemPointer other_tid)
 {
-	bool		a_live = slot_attisnull(a, walk->deleted);
-	bool		b_live = slot_attisnull(b, walk->deleted);
-
-	if (a_live != b_live)
-		return b_live;
-	return ItemPointerCompare(&a->tts_tid, &b->tts_tid) > 0;
+	if (tombstone != other_tombstone)
+		return tombstone;
+	return ItemPointerCompare(tid, other_tid) > 0;
 }

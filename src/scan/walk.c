@@ -22,12 +22,9 @@
 
 #include "scan/walk.h"
 
-/* superseded entries that are passed one by one before larger steps are tried */
-#define SHORT_RUN	4
-
 static bool next_entry(MxWalk *walk);
 static bool pass_sample(MxWalk *walk);
-static int	count_same(MxWalk *walk);
+static bool is_same(const void *arg, int n);
 static bool meets_checks(MxWalk *walk);
 static void keep_entries(MxWalk *walk);
 static IndexTuple keep(MxWalk *walk, int at, IndexTuple entry);
@@ -186,7 +183,7 @@ pass_sample(MxWalk *walk)
 	for (;;)
 	{
 		int			n = mx_leaf_remaining(leaf);
-		int			same = count_same(walk);
+		int			same = mx_count_leading(n, is_same, walk);
 		bool		whole = n > 0 && n == leaf->nentries;
 
 		leaf->next += same * leaf->step;
@@ -210,35 +207,14 @@ pass_sample(MxWalk *walk)
 }
 
 /*
- * How many of the next entries of the page are of the current sample.  First
- * one by one, then in steps that double, then by halves.
+ * Is one of the next entries of the page of the current sample?
  */
-static int
-count_same(MxWalk *walk)
+static bool
+is_same(const void *arg, int n)
 {
-	int			same = 0;
-	int			other = mx_leaf_remaining(&walk->leaf);
-	int			step = 1;
-	bool		met = false;
+	const MxWalk *walk = arg;
 
-	while (same < other)
-	{
-		int			probe = met ? same + (other - same) / 2 :
-		Min(same + step, other) - 1;
-
-		if (mx_same_sample(walk, mx_leaf_peek(&walk->leaf, probe)))
-		{
-			same = probe + 1;
-			if (same >= SHORT_RUN)
-				step *= 2;
-		}
-		else
-		{
-			other = probe;
-			met = true;
-		}
-	}
-	return same;
+	return mx_same_sample(walk, mx_leaf_peek(&walk->leaf, n));
 }
 
 /*

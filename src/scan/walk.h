@@ -26,9 +26,13 @@
 #include "nodes/execnodes.h"
 #include "port/atomics.h"
 #include "storage/spin.h"
+#include "utils/rel.h"
 #include "utils/snapshot.h"
 
 #include "scan/scan.h"
+
+/* entries that are asked one by one before larger steps are tried */
+#define MX_SHORT_RUN	4
 
 /* counters for EXPLAIN ANALYZE */
 typedef struct MxScanCounts
@@ -114,7 +118,7 @@ typedef struct MxWalk
 	/* the current entry */
 	ItemPointerData tid;
 	TimestampTz recency;
-	bool		tombstone;		/* known only with a flag */
+	bool		tombstone;		/* false, if the index has no flag */
 	bool		new_key;		/* the first of its sample */
 
 	/* the first entry of the current sample; on the page, or kept */
@@ -265,6 +269,8 @@ extern bool mx_walk_all_visible(MxWalk *walk);
 extern void mx_walk_trust(MxWalk *walk, const ItemPointerData *tid);
 extern void mx_walk_fetch_best(MxWalk *walk, const ItemPointerData *tid);
 extern bool mx_walk_contend(MxWalk *walk);
+extern bool mx_is_later(bool tombstone, ItemPointer tid,
+						bool other_tombstone, ItemPointer other_tid);
 
 /* in newest.c */
 extern TupleTableSlot *mx_newest_first(MxScanState *state);
@@ -300,6 +306,47 @@ mx_leaf_peek(const MxLeaf *leaf, int n)
 	ItemId		item = PageGetItemId(leaf->page, leaf->next + n * leaf->step);
 
 	return (IndexTuple) PageGetItem(leaf->page, item);
+}
+
+/*
+ * Of "n" entries the first ones meet a test, and the others do not: how many
+ * do?  The first few are asked one by one, since mostly few meet it, then in
+ * steps that double, then by halves.
+ */
+static inline int
+mx_count_leading(int n, bool (*meets) (const void *arg, int i), const void *arg)
+{
+	int			leading = 0;
+	int			step = 1;
+	bool		met_other = false;
+
+	while (leading < n)
+	{
+		int			probe = met_other ? leading + (n - leading) / 2 :
+		Min(leading + step, n) - 1;
+
+		if (meets(arg, probe))
+		{
+			leading = probe + 1;
+			if (leading >= MX_SHORT_RUN)
+				step *= 2;
+		}
+		else
+		{
+			n = probe;
+			met_other = true;
+		}
+	}
+	return leading;
+}
+
+/*
+ * The type of a condition's value; InvalidOid stands for the column's own.
+ */
+static inline Oid
+mx_value_type(Relation index, int key, Oid subtype)
+{
+	return OidIsValid(subtype) ? subtype : index->rd_opcintype[key];
 }
 
 /*
