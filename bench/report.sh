@@ -22,9 +22,11 @@ spread()
 # what a machine does that gets slower or faster, it does to a round's ways alike.
 ratio()
 {
-	paste -d' ' "$1" "$2" | awk -v fields="$(awk '{ print NF; exit }' "$1")" \
-		'{ print $1 / $(fields + 1) }' | sort -n | awk '{ v[NR] = $1 }
-		END { printf "%.2f", NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
+	local low median high kb
+
+	read -r low median high kb <<<"$(paste -d' ' <(cut -d' ' -f1 "$1") <(cut -d' ' -f1 "$2") |
+		awk '{ print $1 / $2 }' | spread -)"
+	printf '%.2f' "$median"
 }
 
 # report CASE WAY...
