@@ -85,9 +85,10 @@ mx_scan_cost(PlannerInfo *root, MxScanPath *path, const MxShape *shape,
 		result->pathtarget->cost.startup;
 	if (path->plan.order == MX_HEAP_ORDER)
 	{
-		/* the walk comes first; the sort is one of integers */
+		/* the walk comes first; a sort is one of integers */
 		result->startup_cost += index_total - index_startup;
-		run += fetches * cpu_operator_cost * 0.25 * log2(Max(fetches, 2.0));
+		if (!mx_bitmap_fits(rel->pages, path->plan.bitmap_width))
+			run += fetches * cpu_operator_cost * 0.25 * log2(Max(fetches, 2.0));
 	}
 	result->total_cost = index_total + filter.startup + run +
 		result->pathtarget->cost.startup +
@@ -190,7 +191,8 @@ heap_cost(PlannerInfo *root, const MxScanPath *path, const MxShape *shape,
 	if (path->plan.order == MX_HEAP_ORDER)
 	{
 		/* each batch is a pass over the heap, if the cache forgets it */
-		if ((double) rel->pages + shape->index->pages > effective_cache_size)
+		if (!mx_bitmap_fits(rel->pages, path->plan.bitmap_width) &&
+			(double) rel->pages + shape->index->pages > effective_cache_size)
 			batches = ceil(fetches * MX_SORTED_ENTRY / (work_mem * 1024.0));
 		pages = index_pages_fetched(fetches / batches, rel->pages,
 									shape->index->pages, root);

@@ -104,7 +104,7 @@ begin(CustomScanState *node, EState *estate, int eflags)
 	if (state->plan.order == MX_OLDEST_FIRST)
 		state->group = mx_group_new();
 	else if (state->plan.order == MX_HEAP_ORDER)
-		state->sorter = mx_sorter_new();
+		state->sorter = mx_sorter_new(state);
 }
 
 /*

@@ -135,8 +135,10 @@ give(MxScanState *state)
 {
 	MxWalk	   *walk = &state->walk;
 
-	return state->plan.index_only ?
-		mx_entry_row(state, walk->best_entry) : walk->best;
+	if (state->plan.index_only)
+		return mx_entry_row(state, walk->best_entry);
+	mx_walk_ahead(walk);
+	return walk->best;
 }
 
 /*

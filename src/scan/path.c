@@ -9,6 +9,9 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
+#include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "catalog/pg_type.h"
 #include "optimizer/cost.h"
@@ -31,6 +34,7 @@ static MxScanPath *make_path(PlannerInfo *root, RelOptInfo *parent,
 							 PathTarget *target, const MxShape *shape,
 							 const MxConditions *conditions,
 							 ParamPathInfo *param_info, MxScanOrder order);
+static int	bitmap_width(const RelOptInfo *rel);
 static double loop_count(PlannerInfo *root, Relids required_outer);
 
 /*
@@ -286,12 +290,25 @@ make_path(PlannerInfo *root, RelOptInfo *parent, PathTarget *target,
 	path->plan.has_flag = shape->has_flag;
 	path->plan.index_only = index_only;
 	path->plan.kind = conditions->kind;
+	path->plan.bitmap_width = bitmap_width(shape->rel);
 	path->relid = shape->rel->relid;
 	path->deleted = shape->deleted;
 	path->index_clauses = conditions->index_clauses;
 	path->pinned = conditions->pinned;
 	path->filters = conditions->filters;
 	return path;
+}
+
+/*
+ * Words that a page's rows take as bits, with a quarter more of them than the
+ * average.
+ */
+static int
+bitmap_width(const RelOptInfo *rel)
+{
+	double		rows = 1.25 * rel->tuples / Max(rel->pages, 1);
+
+	return (int) ceil(Min(Max(rows, 1), MaxHeapTuplesPerPage) / 64);
 }
 
 /*

@@ -90,6 +90,7 @@ encode(const MxScanPath *path)
 	numbers = lappend_int(numbers, plan->kind);
 	numbers = lappend_int(numbers, path->deleted);
 	numbers = lappend_int(numbers, plan->range_key);
+	numbers = lappend_int(numbers, plan->bitmap_width);
 	return list_make3(list_make1_oid(plan->index), numbers, path->bounds);
 }
 
@@ -110,5 +111,6 @@ mx_scan_plan(CustomScan *scan, AttrNumber *deleted)
 	plan.kind = list_nth_int(numbers, 4);
 	*deleted = list_nth_int(numbers, 5);
 	plan.range_key = list_nth_int(numbers, 6);
+	plan.bitmap_width = list_nth_int(numbers, 7);
 	return plan;
 }

@@ -16,6 +16,7 @@
 #ifndef MX_SCAN_H
 #define MX_SCAN_H
 
+#include "miscadmin.h"
 #include "nodes/extensible.h"
 #include "nodes/pathnodes.h"
 #include "utils/lsyscache.h"
@@ -81,7 +82,26 @@ typedef struct MxScanPlan
 	bool		index_only;		/* the heap is asked for visibility alone */
 	MxLatest	kind;			/* which are wanted, by that */
 	int			range_key;		/* in parallel: which key has ranges */
+	int			bitmap_width;	/* in heap order: words for rows of a page */
 } MxScanPlan;
+
+/*
+ * Bytes that a bitmap of the rows of so many pages takes.
+ */
+static inline Size
+mx_bitmap_size(BlockNumber npages, int width)
+{
+	return (Size) npages * width * sizeof(uint64);
+}
+
+/*
+ * Is there room for one, and for a third as much besides?
+ */
+static inline bool
+mx_bitmap_fits(BlockNumber npages, int width)
+{
+	return mx_bitmap_size(npages, width) <= work_mem * (Size) 1024 / 4 * 3;
+}
 
 /* in hook.c */
 extern void mx_scan_init(void);

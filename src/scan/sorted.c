@@ -12,6 +12,10 @@
  * surely visible: if the snapshot does not see the newest one, the next one
  * is looked for in another pass over the heap.
  *
+ * Places without older ones need not be sorted where there is a bitmap for them
+ * (bitmap.c): it is made when they would take more than that, if there is room.
+ * Then work_mem holds those of a large table, and one pass does.
+ *
  * src/scan/sorted.c
  *
  *-------------------------------------------------------------------------
@@ -29,7 +33,7 @@
 /* so many rows of a sample are collected before the heap is asked at once */
 #define LONG_CHAIN		64
 
-/* a row of the heap; 12 bytes, as the costs assume */
+/* a row of the heap; takes MX_SORTED_ENTRY bytes */
 typedef struct Place
 {
 	BlockNumber block;
@@ -49,17 +53,27 @@ struct MxSorter
 	int			nchains;
 	int			chain_space;
 	int			chain_start;	/* of the current sample */
+	MxBitmap   *bitmap;			/* places without older ones, or NULL */
+	BlockNumber npages;			/* that it would be for */
+	Size		bitmap_from;	/* made when places take more than so much */
 	bool		walked;			/* to the end */
+	MxPage		page;
 };
 
+static bool load_page(MxScanState *state, struct MxSorter *sorter);
 static void fill(MxScanState *state, struct MxSorter *sorter);
 static bool add_sample(MxScanState *state, struct MxSorter *sorter);
-static void keep_chain(struct MxSorter *sorter);
+static void keep_chain(MxScanState *state, struct MxSorter *sorter);
 static bool settle(MxScanState *state, struct MxSorter *sorter,
 				   TimestampTz recency);
 static Place make_place(const ItemPointerData *tid, bool tombstone);
+static void add_place(MxScanState *state, struct MxSorter *sorter,
+					  const Place *place);
+static void make_bitmap(MxScanState *state, struct MxSorter *sorter);
+static bool add_to_bitmap(struct MxSorter *sorter, const Place *place);
 static void append(Place **places, int *n, int *space, const Place *place);
-static bool full(const struct MxSorter *sorter);
+static Size used(const MxScanState *state, const struct MxSorter *sorter);
+static bool full(const MxScanState *state, const struct MxSorter *sorter);
 
 #define ST_SORT sort_places
 #define ST_ELEMENT_TYPE Place
@@ -71,14 +85,24 @@ static bool full(const struct MxSorter *sorter);
 #include "lib/sort_template.h"
 
 struct MxSorter *
-mx_sorter_new(void)
+mx_sorter_new(MxScanState *state)
 {
 	struct MxSorter *sorter = palloc0(sizeof(struct MxSorter));
+	int			width = state->plan.bitmap_width;
 
 	sorter->space = 1024;
 	sorter->places = palloc(sizeof(Place) * sorter->space);
 	sorter->chain_space = 64;
 	sorter->chains = palloc(sizeof(Place) * sorter->chain_space);
+	sorter->npages = RelationGetNumberOfBlocks(state->walk.heap);
+	sorter->bitmap_from = SIZE_MAX;
+	if (mx_bitmap_fits(sorter->npages, width))
+	{
+		Size		size = mx_bitmap_size(sorter->npages, width);
+
+		/* both are there for a while */
+		sorter->bitmap_from = Min(size, work_mem * (Size) 1024 - size);
+	}
 	return sorter;
 }
 
@@ -86,7 +110,10 @@ void
 mx_sorter_reset(struct MxSorter *sorter)
 {
 	sorter->nplaces = sorter->at = sorter->nretry = sorter->nchains = 0;
+	sorter->page.nrows = sorter->page.at = 0;
 	sorter->walked = false;
+	if (sorter->bitmap != NULL)
+		mx_bitmap_clear(sorter->bitmap);
 }
 
 TupleTableSlot *
@@ -95,29 +122,59 @@ mx_heap_order(MxScanState *state)
 	MxWalk	   *walk = &state->walk;
 	struct MxSorter *sorter = state->sorter;
 
-	for (;;)
+	while (!mx_page_next(walk, &sorter->page, walk->best))
 	{
-		ItemPointerData tid;
-		Place		place;
-
-		if (sorter->at == sorter->nplaces)
-		{
-			if (sorter->nretry == 0 && sorter->walked)
-				return NULL;
-			fill(state, sorter);
-			continue;
-		}
 		CHECK_FOR_INTERRUPTS();
-		place = sorter->places[sorter->at++];
-		ItemPointerSet(&tid, place.block, place.offset);
-		if (mx_walk_fetch(walk, &tid, walk->best))
+		if (load_page(state, sorter))
+			continue;
+		if (sorter->nretry == 0 && sorter->walked)
+			return NULL;
+		fill(state, sorter);
+	}
+	return walk->best;
+}
+
+/*
+ * Looks up all that is to be fetched from the next page; returns false if
+ * there is none.
+ */
+static bool
+load_page(MxScanState *state, struct MxSorter *sorter)
+{
+	MxWalk	   *walk = &state->walk;
+	MxPage	   *page = &sorter->page;
+	BlockNumber in_bitmap = InvalidBlockNumber;
+	BlockNumber block = InvalidBlockNumber;
+	OffsetNumber offsets[MaxHeapTuplesPerPage];
+	int			n;
+
+	if (sorter->bitmap != NULL)
+		in_bitmap = mx_bitmap_first(sorter->bitmap);
+	if (sorter->at < sorter->nplaces)
+		block = sorter->places[sorter->at].block;
+	block = Min(block, in_bitmap);
+	if (block == InvalidBlockNumber)
+		return false;
+
+	mx_page_begin(walk, page, block);
+	n = block == in_bitmap ? mx_bitmap_take(sorter->bitmap, offsets) : 0;
+	for (int i = 0; i < n; i++)
+		mx_page_add(walk, page, offsets[i]);
+	for (; sorter->at < sorter->nplaces &&
+		 sorter->places[sorter->at].block == block; sorter->at++)
+	{
+		Place		place = sorter->places[sorter->at];
+
+		if (mx_page_add(walk, page, place.offset))
 		{
-			if (mx_wants(&state->plan, place.tombstone))
-				return walk->best;
+			if (!mx_wants(&state->plan, place.tombstone))
+				page->nrows--;
 		}
 		else if (place.older > 0)
 			sorter->places[sorter->nretry++] = sorter->chains[place.older - 1];
 	}
+	mx_page_end(page);
+	return true;
 }
 
 /*
@@ -134,11 +191,11 @@ fill(MxScanState *state, struct MxSorter *sorter)
 	{
 		sorter->nchains = 0;
 		state->node.counts.batches++;
-		while (!sorter->walked && !full(sorter))
+		while (!sorter->walked && !full(state, sorter))
 			sorter->walked = !add_sample(state, sorter) &&
 				!mx_next_part(state);
-		state->node.counts.memory = Max(state->node.counts.memory, sizeof(Place) *
-								   ((Size) sorter->nplaces + sorter->nchains));
+		state->node.counts.memory = Max(state->node.counts.memory,
+										used(state, sorter));
 	}
 	sort_places(sorter->places, sorter->nplaces);
 }
@@ -184,7 +241,7 @@ add_sample(MxScanState *state, struct MxSorter *sorter)
 		append(&sorter->chains, &sorter->nchains, &sorter->chain_space, &place);
 		recency = walk->recency;
 	}
-	keep_chain(sorter);
+	keep_chain(state, sorter);
 	return !walk->ended;
 }
 
@@ -192,16 +249,18 @@ add_sample(MxScanState *state, struct MxSorter *sorter)
  * Makes the chain that has been collected a sample's.
  */
 static void
-keep_chain(struct MxSorter *sorter)
+keep_chain(MxScanState *state, struct MxSorter *sorter)
 {
+	Place		newest;
+
 	if (sorter->nchains == sorter->chain_start)
 		return;
 	for (int i = sorter->chain_start; i + 1 < sorter->nchains; i++)
 		sorter->chains[i].older = i + 2;
-	append(&sorter->places, &sorter->nplaces, &sorter->space,
-		   &sorter->chains[sorter->chain_start]);
-	if (sorter->nchains == sorter->chain_start + 1)
+	newest = sorter->chains[sorter->chain_start];
+	if (newest.older == 0)
 		sorter->nchains--;
+	add_place(state, sorter, &newest);
 }
 
 /*
@@ -239,8 +298,7 @@ settle(MxScanState *state, struct MxSorter *sorter, TimestampTz recency)
 			return false;
 		latest = make_place(&walk->best_tid, walk->best_tombstone);
 	}
-	if (mx_wants(&state->plan, latest.tombstone))
-		append(&sorter->places, &sorter->nplaces, &sorter->space, &latest);
+	add_place(state, sorter, &latest);
 	return true;
 }
 
@@ -254,6 +312,52 @@ make_place(const ItemPointerData *tid, bool tombstone)
 	place.tombstone = tombstone;
 	place.older = 0;
 	return place;
+}
+
+/*
+ * Adds the place of a sample, unless it is not wanted whether it is visible or
+ * not.
+ */
+static void
+add_place(MxScanState *state, struct MxSorter *sorter, const Place *place)
+{
+	if (place->older == 0)
+	{
+		if (!mx_wants(&state->plan, place->tombstone) ||
+			(sorter->bitmap != NULL && add_to_bitmap(sorter, place)))
+			return;
+	}
+	append(&sorter->places, &sorter->nplaces, &sorter->space, place);
+	if (sorter->bitmap == NULL &&
+		sizeof(Place) * sorter->nplaces > sorter->bitmap_from)
+		make_bitmap(state, sorter);
+}
+
+/*
+ * Makes the bitmap, and moves there what it can hold.
+ */
+static void
+make_bitmap(MxScanState *state, struct MxSorter *sorter)
+{
+	MemoryContext save = MemoryContextSwitchTo(state->walk.context);
+	int			n = sorter->nplaces;
+
+	sorter->bitmap = mx_bitmap_new(sorter->npages, state->plan.bitmap_width);
+	MemoryContextSwitchTo(save);
+	sorter->nplaces = 0;
+	for (int i = 0; i < n; i++)
+	{
+		const Place *place = &sorter->places[i];
+
+		if (place->older > 0 || !add_to_bitmap(sorter, place))
+			sorter->places[sorter->nplaces++] = *place;
+	}
+}
+
+static bool
+add_to_bitmap(struct MxSorter *sorter, const Place *place)
+{
+	return mx_bitmap_add(sorter->bitmap, place->block, place->offset);
 }
 
 static void
@@ -270,13 +374,26 @@ append(Place **places, int *n, int *space, const Place *place)
 }
 
 /*
+ * Bytes of work_mem that are taken.
+ */
+static Size
+used(const MxScanState *state, const struct MxSorter *sorter)
+{
+	Size		size = sizeof(Place) * ((Size) sorter->nplaces +
+										sorter->nchains);
+
+	if (sorter->bitmap != NULL)
+		size += mx_bitmap_size(sorter->npages, state->plan.bitmap_width);
+	return size;
+}
+
+/*
  * Is there no room for one more sample?
  */
 static bool
-full(const struct MxSorter *sorter)
+full(const MxScanState *state, const struct MxSorter *sorter)
 {
-	Size		used = (Size) sorter->nplaces + sorter->nchains + LONG_CHAIN;
-
-	return used * sizeof(Place) > work_mem * (Size) 1024 ||
-		used > INT_MAX / 4;
+	return used(state, sorter) + sizeof(Place) * LONG_CHAIN >
+		work_mem * (Size) 1024 ||
+		sorter->nplaces > INT_MAX / 4 || sorter->nchains > INT_MAX / 4;
 }

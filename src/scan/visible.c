@@ -48,8 +48,11 @@ mx_walk_fetch(MxWalk *walk, const ItemPointerData *tid,
 bool
 mx_walk_fetch_current(MxWalk *walk, TupleTableSlot *slot)
 {
-	bool		found = mx_walk_fetch(walk, &walk->tid, slot);
+	bool		found;
 
+	if (mx_walk_fetch_sure(walk, slot))
+		return true;
+	found = mx_walk_fetch(walk, &walk->tid, slot);
 	if (walk->all_dead)
 		mx_leaf_kill(&walk->leaf);
 	return found;

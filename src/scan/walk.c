@@ -90,6 +90,7 @@ mx_walk_stop(MxWalk *walk)
 	walk->again = false;
 	walk->ended = true;
 	walk->decided = false;
+	walk->passed = false;
 	walk->key = NULL;
 	walk->best_entry = NULL;
 	walk->have_best = false;
@@ -126,7 +127,8 @@ mx_walk_next(MxWalk *walk)
 		if (walk->decided && walk->nequal == walk->nkeys)
 			break;
 		CHECK_FOR_INTERRUPTS();
-		passed = walk->decided && pass_sample(walk);
+		passed = walk->passed || (walk->decided && pass_sample(walk));
+		walk->passed = false;
 		if (walk->ended || !next_entry(walk))
 			break;
 		walk->new_key = passed || walk->key == NULL ||
@@ -204,6 +206,28 @@ pass_sample(MxWalk *walk)
 			return false;
 		}
 	}
+}
+
+/*
+ * Passes the rest of a decided sample now, if it ends on this page, so that
+ * the next one's row is on its way from memory while this one's is worked on.
+ */
+void
+mx_walk_ahead(MxWalk *walk)
+{
+	MxLeaf	   *leaf = &walk->leaf;
+	int			n = mx_leaf_remaining(leaf);
+	int			same;
+
+	if (!walk->decided || walk->nequal == walk->nkeys)
+		return;
+	leaf->nposting = 0;
+	same = mx_count_leading(n, is_same, walk);
+	leaf->next += same * leaf->step;
+	walk->counts->skipped += same;
+	walk->passed = same < n;
+	if (walk->passed)
+		mx_walk_expect(walk, &mx_leaf_peek(leaf, 0)->t_tid);
 }
 
 /*

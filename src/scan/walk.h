@@ -5,9 +5,9 @@
  *
  * A walk (walk.c) goes from entry to entry of a part of the index (bounds.c),
  * page by page (leaf.c, neighbour.c).  The scan (execute.c) walks over many
- * samples, and fetches the latest row of each alone, in the order of the index
- * (newest.c, oldest.c) or in that of the heap (sorted.c); it may do that in
- * parts (arrays.c, ranges.c).  The filter (filter.c) walks over the sample of
+ * samples, and fetches the latest row of each alone (visible.c, page.c), in the
+ * order of the index (newest.c, oldest.c) or in that of the heap (sorted.c,
+ * bitmap.c); it may do that in parts (arrays.c, ranges.c).  The filter (filter.c) walks over the sample of
  * each row that it is given.
  *
  * src/scan/walk.h
@@ -18,6 +18,7 @@
 #define MX_WALK_H
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/itup.h"
 #include "access/nbtree.h"
 #include "access/parallel.h"
@@ -114,6 +115,7 @@ typedef struct MxWalk
 	bool		ended;
 	bool		again;			/* the current entry is to be given anew */
 	bool		decided;		/* the rest of the sample is not wanted */
+	bool		passed;			/* ... and passed already */
 
 	/* the current entry */
 	ItemPointerData tid;
@@ -144,6 +146,18 @@ typedef struct MxWalk
 	ItemPointerData best_tid;
 	IndexTuple	best_entry;
 } MxWalk;
+
+/* rows of a page of the heap that are to be given */
+typedef struct MxPage
+{
+	Buffer		buffer;			/* pinned by the walk */
+	bool		sure;			/* all its rows are visible */
+	int			nrows;
+	int			at;				/* next to be given */
+	OffsetNumber rows[MaxHeapTuplesPerPage];
+} MxPage;
+
+typedef struct MxBitmap MxBitmap;
 
 /* what processes share of a node */
 typedef struct MxShared
@@ -259,6 +273,7 @@ extern void mx_walk_end(MxWalk *walk);
 extern bool mx_walk_next(MxWalk *walk);
 extern void mx_walk_again(MxWalk *walk);
 extern void mx_walk_decided(MxWalk *walk, bool superseded);
+extern void mx_walk_ahead(MxWalk *walk);
 extern bool mx_walk_tie_follows(const MxWalk *walk);
 
 /* in visible.c */
@@ -272,6 +287,22 @@ extern bool mx_walk_contend(MxWalk *walk);
 extern bool mx_is_later(bool tombstone, ItemPointer tid,
 						bool other_tombstone, ItemPointer other_tid);
 
+/* in page.c */
+extern bool mx_walk_fetch_sure(MxWalk *walk, TupleTableSlot *slot);
+extern void mx_walk_expect(MxWalk *walk, const ItemPointerData *tid);
+extern void mx_page_begin(MxWalk *walk, MxPage *page, BlockNumber block);
+extern bool mx_page_add(MxWalk *walk, MxPage *page, OffsetNumber offset);
+extern void mx_page_end(MxPage *page);
+extern bool mx_page_next(MxWalk *walk, MxPage *page, TupleTableSlot *slot);
+
+/* in bitmap.c */
+extern MxBitmap *mx_bitmap_new(BlockNumber npages, int width);
+extern bool mx_bitmap_add(MxBitmap *bitmap, BlockNumber block,
+						  OffsetNumber offset);
+extern BlockNumber mx_bitmap_first(MxBitmap *bitmap);
+extern int	mx_bitmap_take(MxBitmap *bitmap, OffsetNumber *offsets);
+extern void mx_bitmap_clear(MxBitmap *bitmap);
+
 /* in newest.c */
 extern TupleTableSlot *mx_newest_first(MxScanState *state);
 extern bool mx_settle(MxScanState *state);
@@ -284,7 +315,7 @@ extern void mx_group_reset(struct MxGroup *group);
 extern TupleTableSlot *mx_oldest_first(MxScanState *state);
 
 /* in sorted.c */
-extern struct MxSorter *mx_sorter_new(void);
+extern struct MxSorter *mx_sorter_new(MxScanState *state);
 extern void mx_sorter_reset(struct MxSorter *sorter);
 extern TupleTableSlot *mx_heap_order(MxScanState *state);
 

@@ -98,6 +98,80 @@ SELECT id, note FROM t_active WHERE id IN ('s0001', 's0002', 's0003') ORDER BY i
 SELECT count(*), count(*) FILTER (WHERE note = 'note 3') FROM t_active;
 
 --
+-- In the order of the heap, with little memory
+--
+CREATE TABLE heap (id int NOT NULL, note text) WITH (fillfactor = 70);
+SELECT metaxy_register('heap', 'heap', '{id}');
+INSERT INTO heap
+SELECT id, note, '2024-01-01', recency, CASE WHEN note = 'note 3' AND id % 50 = 0 THEN recency END
+  FROM (SELECT i * 7919 % 3000 AS id, 'note ' || k AS note, timestamptz '2024-01-01' + k * interval '1 day' AS recency
+		  FROM generate_series(0, 2999) AS i, generate_series(1, 3) AS k) AS row;
+ANALYZE heap;
+SET work_mem = '64kB';
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET enable_nestloop = off;
+-- what the scan and the plain SQL say: one line, if it is the same
+CREATE FUNCTION answers() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	answer text;
+	plain text;
+	query text := 'SELECT (count(*), sum(id), min(note), sum(length(note)))::text FROM heap_active';
+BEGIN
+	EXECUTE query INTO answer;
+	PERFORM set_config('metaxy.enable_latest_scan', 'off', true);
+	EXECUTE query INTO plain;
+	PERFORM set_config('metaxy.enable_latest_scan', 'on', true);
+	RETURN QUERY SELECT answer UNION SELECT plain;
+END $$;
+-- in batches, as long as older rows may be needed
+SELECT plan('SELECT * FROM heap_active', true);
+SELECT answers();
+-- all at once, when all rows are visible
+VACUUM (ANALYZE) heap;
+SELECT plan('SELECT * FROM heap_active', true);
+SELECT answers();
+-- rows that have moved within their page, before and after VACUUM; and some
+-- that not everybody sees among all the others
+UPDATE heap SET note = 'note 3, updated' WHERE id % 100 = 7 AND note = 'note 3';
+INSERT INTO heap SELECT i, 'new', '2024-01-01', '2024-05-01' FROM generate_series(1, 100) AS i;
+SELECT plan('SELECT * FROM heap_active', true);
+SELECT answers();
+VACUUM heap;
+SELECT plan('SELECT * FROM heap_active', true);
+SELECT answers();
+-- over again, with rows left from the time before
+SET enable_seqscan = off;
+SET seq_page_cost = 0;
+SELECT plan($$SELECT n, (SELECT count(note) FROM (SELECT note FROM heap_active WHERE id >= 3000 - n AND length(note) * 0 = 0 LIMIT 5) AS few)
+  FROM (VALUES (500), (3), (500), (0)) AS v (n)$$);
+SELECT n, (SELECT count(note) FROM (SELECT note FROM heap_active WHERE id >= 3000 - n AND length(note) * 0 = 0 LIMIT 5) AS few)
+  FROM (VALUES (500), (3), (500), (0)) AS v (n);
+RESET seq_page_cost;
+RESET enable_seqscan;
+-- in SERIALIZABLE each row is asked
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT answers();
+COMMIT;
+-- places behind those that there are bits for: few rows are left on each page
+DELETE FROM heap WHERE id % 20 <> 13 OR note = 'note 1';
+VACUUM (ANALYZE) heap;
+SELECT plan('SELECT * FROM heap_active', true);
+SELECT answers();
+-- a table that has grown since the scan began, which gives what was there
+BEGIN;
+DECLARE c CURSOR FOR SELECT note FROM heap_active;
+FETCH c;
+INSERT INTO heap SELECT i, 'newer', '2024-01-01', '2024-06-01' FROM generate_series(0, 5000) AS i;
+MOVE ALL c;
+COMMIT;
+SELECT answers();
+RESET enable_hashjoin;
+RESET enable_mergejoin;
+RESET enable_nestloop;
+RESET work_mem;
+
+--
 -- Many versions of a sample: the rest is jumped over
 --
 CREATE TABLE many (a int NOT NULL, b text NOT NULL, note int);
