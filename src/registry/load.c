@@ -14,7 +14,6 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
