@@ -13,10 +13,20 @@
 #include "access/tableam.h"
 #include "access/visibilitymap.h"
 #include "access/xact.h"
+#include "miscadmin.h"
 #include "pgstat.h"
+#include "storage/bufmgr.h"
 #include "storage/predicate.h"
 
 #include "scan/walk.h"
+
+/* as visibilitymap.c has it: two bits a page of the heap */
+#define BLOCKS_PER_MAP_PAGE \
+	((BlockNumber) ((BLCKSZ - MAXALIGN(SizeOfPageHeaderData)) * \
+					BITS_PER_BYTE / 2))
+
+/* a server with fewer buffers a page of the map has none to spare */
+#define FEW_BUFFERS		64
 
 /*
  * Fetches the row that an entry of the index leads to, as far as the snapshot
@@ -59,6 +69,29 @@ mx_walk_fetch_current(MxWalk *walk, TupleTableSlot *slot)
 }
 
 /*
+ * Rows are asked for in the order of the index, which may be any in the heap:
+ * so several pages of its visibility map are held, each where it is looked for.
+ */
+void
+mx_visible_init(MxWalk *walk)
+{
+	walk->vm_mask = NBuffers < MX_MAP_PAGES * FEW_BUFFERS ? 0 :
+		MX_MAP_PAGES - 1;
+	for (int i = 0; i < MX_MAP_PAGES; i++)
+		walk->vm_buffers[i] = InvalidBuffer;
+}
+
+void
+mx_visible_end(MxWalk *walk)
+{
+	for (int i = 0; i < MX_MAP_PAGES; i++)
+	{
+		if (BufferIsValid(walk->vm_buffers[i]))
+			ReleaseBuffer(walk->vm_buffers[i]);
+	}
+}
+
+/*
  * Does everybody see the row of the current entry?  Then the heap need not be
  * asked.
  *
@@ -73,9 +106,12 @@ mx_walk_all_visible(MxWalk *walk)
 
 	if (walk->vm_load != walk->leaf.nloads || walk->vm_block != block)
 	{
+		int			at = block / BLOCKS_PER_MAP_PAGE & walk->vm_mask;
+
 		walk->vm_load = walk->leaf.nloads;
 		walk->vm_block = block;
-		walk->vm_answer = VM_ALL_VISIBLE(walk->heap, block, &walk->vm_buffer);
+		walk->vm_answer = VM_ALL_VISIBLE(walk->heap, block,
+										 &walk->vm_buffers[at]);
 	}
 	return walk->vm_answer;
 }

@@ -49,10 +49,10 @@ mx_walk_begin(MxWalk *walk, Relation heap, Relation index,
 	walk->counts = counts;
 	walk->deleted = deleted;
 	walk->context = CurrentMemoryContext;
-	walk->vm_buffer = InvalidBuffer;
 	walk->best = table_slot_create(heap, NULL);
 	walk->other = table_slot_create(heap, NULL);
 	walk->fetch = table_index_fetch_begin(heap);
+	mx_visible_init(walk);
 
 	/* then the recency has a fixed place at the end of an entry */
 	walk->compact = IndexRelationGetNumberOfAttributes(index) ==
@@ -101,8 +101,7 @@ mx_walk_end(MxWalk *walk)
 {
 	mx_leaf_leave(&walk->leaf);
 	table_index_fetch_end(walk->fetch);
-	if (BufferIsValid(walk->vm_buffer))
-		ReleaseBuffer(walk->vm_buffer);
+	mx_visible_end(walk);
 	ExecDropSingleTupleTableSlot(walk->best);
 	ExecDropSingleTupleTableSlot(walk->other);
 }

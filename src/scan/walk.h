@@ -35,6 +35,12 @@
 /* entries that are asked one by one before larger steps are tried */
 #define MX_SHORT_RUN	4
 
+/*
+ * So many pages of the visibility map are held, each for 256 MB of the heap; a
+ * power of two.
+ */
+#define MX_MAP_PAGES	16
+
 /* counters for EXPLAIN ANALYZE */
 typedef struct MxScanCounts
 {
@@ -130,7 +136,8 @@ typedef struct MxWalk
 
 	/* the heap */
 	struct IndexFetchTableData *fetch;
-	Buffer		vm_buffer;
+	Buffer		vm_buffers[MX_MAP_PAGES];	/* of the visibility map */
+	int			vm_mask;		/* as many as that allows */
 	BlockNumber vm_block;		/* of the heap, asked for last, */
 	uint32		vm_load;		/* while this page was here */
 	bool		vm_answer;
@@ -280,6 +287,8 @@ extern bool mx_walk_tie_follows(const MxWalk *walk);
 extern bool mx_walk_fetch(MxWalk *walk, const ItemPointerData *tid,
 						  TupleTableSlot *slot);
 extern bool mx_walk_fetch_current(MxWalk *walk, TupleTableSlot *slot);
+extern void mx_visible_init(MxWalk *walk);
+extern void mx_visible_end(MxWalk *walk);
 extern bool mx_walk_all_visible(MxWalk *walk);
 extern void mx_walk_trust(MxWalk *walk, const ItemPointerData *tid);
 extern void mx_walk_fetch_best(MxWalk *walk, const ItemPointerData *tid);
