@@ -16,7 +16,6 @@
 
 #include "scan/walk.h"
 
-static bool take(MxScanState *state);
 static bool is_tie(const MxWalk *walk);
 static void contend(MxScanState *state);
 static TupleTableSlot *give(MxScanState *state);
@@ -58,7 +57,7 @@ mx_settle(MxScanState *state)
 		}
 		if (!walk->have_best)
 		{
-			if (take(state) && !mx_walk_tie_follows(walk))
+			if (mx_take(state) && !mx_walk_tie_follows(walk))
 			{
 				mx_walk_decided(walk, false);
 				break;
@@ -81,8 +80,8 @@ mx_settle(MxScanState *state)
 /*
  * Takes the current row for the best one, if it is visible.
  */
-static bool
-take(MxScanState *state)
+bool
+mx_take(MxScanState *state)
 {
 	MxWalk	   *walk = &state->walk;
 

@@ -38,6 +38,7 @@ struct MxGroup
 	int			limit;			/* when to drop some */
 };
 
+static bool try_last(MxScanState *state);
 static void collect(MxScanState *state, struct MxGroup *group);
 static int	find_latest(MxScanState *state, struct MxGroup *group);
 static bool see(MxScanState *state, const Candidate *candidate);
@@ -76,6 +77,12 @@ mx_oldest_first(MxScanState *state)
 	{
 		int			latest = -1;
 
+		while (try_last(state))
+		{
+			if (mx_wants(&state->plan, walk->best_tombstone))
+				return state->plan.index_only ?
+					mx_entry_row(state, walk->best_entry) : walk->best;
+		}
 		mx_group_reset(group);
 		while (mx_walk_next(walk))
 		{
@@ -98,6 +105,34 @@ mx_oldest_first(MxScanState *state)
 		return state->plan.index_only ?
 			mx_entry_row(state, group->candidates[latest].entry) : walk->best;
 	}
+}
+
+/*
+ * The short way for samples that are on one page of the index, most of them:
+ * the last entry, if it is known to be the latest row's.  Returns false if all
+ * are to be collected, or there are no more samples.
+ */
+static bool
+try_last(MxScanState *state)
+{
+	MxWalk	   *walk = &state->walk;
+	OffsetNumber first;
+
+	if (!mx_walk_next(walk))
+		return false;
+	if (!mx_walk_to_last(walk, &first))
+	{
+		mx_walk_again(walk);
+		return false;
+	}
+	if (!mx_take(state))
+	{
+		mx_walk_return(walk, first);
+		return false;
+	}
+	walk->have_best = false;
+	mx_walk_finish(walk, first);
+	return true;
 }
 
 static void

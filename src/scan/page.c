@@ -67,14 +67,16 @@ mx_walk_fetch_sure(MxWalk *walk, TupleTableSlot *slot)
 }
 
 /*
- * The row at this place will be fetched soon.
+ * The row of this entry will probably be fetched soon: that helps if it is on
+ * the page that is pinned.
  */
 void
-mx_walk_expect(MxWalk *walk, const ItemPointerData *tid)
+mx_walk_expect(MxWalk *walk, IndexTuple entry)
 {
 	Buffer		buffer = ((IndexFetchHeapData *) walk->fetch)->xs_cbuf;
+	ItemPointer tid = &entry->t_tid;
 
-	if (BufferIsValid(buffer) &&
+	if (!BTreeTupleIsPosting(entry) && BufferIsValid(buffer) &&
 		BufferGetBlockNumber(buffer) == ItemPointerGetBlockNumber(tid))
 		prefetch(BufferGetPage(buffer), ItemPointerGetOffsetNumber(tid));
 }

@@ -29,6 +29,7 @@ static bool meets_checks(MxWalk *walk);
 static void keep_entries(MxWalk *walk);
 static IndexTuple keep(MxWalk *walk, int at, IndexTuple entry);
 static void read_recency(MxWalk *walk);
+static bool same_recency(const MxWalk *walk, IndexTuple a, IndexTuple b);
 static TimestampTz recency_of(const MxWalk *walk, IndexTuple entry,
 							  bool *tombstone);
 
@@ -226,7 +227,71 @@ mx_walk_ahead(MxWalk *walk)
 	walk->counts->skipped += same;
 	walk->passed = same < n;
 	if (walk->passed)
-		mx_walk_expect(walk, &mx_leaf_peek(leaf, 0)->t_tid);
+		mx_walk_expect(walk, mx_leaf_peek(leaf, 0));
+}
+
+/*
+ * For walks from the oldest row: goes from the first entry of a sample on to
+ * the last one, if that is on the page and no other has its recency; returns
+ * false, and stays, if it may be otherwise.
+ *
+ * Then the sample is either finished, or the walk returns to "first".
+ */
+bool
+mx_walk_to_last(MxWalk *walk, OffsetNumber *first)
+{
+	MxLeaf	   *leaf = &walk->leaf;
+	int			n = mx_leaf_remaining(leaf);
+	int			same;
+
+	if (leaf->nposting > 0)
+		return false;
+	same = mx_count_leading(n, is_same, walk);
+	if (same == n && !leaf->ends)
+		return false;
+	*first = leaf->at;
+	if (same > 0)
+	{
+		int			last = leaf->next + (same - 1) * leaf->step;
+		IndexTuple	entry = mx_leaf_peek(leaf, same - 1);
+		IndexTuple	before = same == 1 ? leaf->entry :
+		mx_leaf_peek(leaf, same - 2);
+
+		if (BTreeTupleIsPosting(entry) ||
+			ItemIdIsDead(PageGetItemId(leaf->page, last)) ||
+			same_recency(walk, entry, before))
+			return false;
+		leaf->next = last;
+		mx_leaf_next(leaf);
+		read_recency(walk);
+	}
+	return true;
+}
+
+/*
+ * That entry is the latest row's.  The next sample probably has as many rows.
+ */
+void
+mx_walk_finish(MxWalk *walk, OffsetNumber first)
+{
+	int			older = abs(walk->leaf.at - first);
+
+	walk->counts->skipped += older;
+	walk->decided = walk->passed = true;
+	if (older < mx_leaf_remaining(&walk->leaf))
+		mx_walk_expect(walk, mx_leaf_peek(&walk->leaf, older));
+}
+
+/*
+ * The snapshot does not see that row.
+ */
+void
+mx_walk_return(MxWalk *walk, OffsetNumber first)
+{
+	walk->leaf.next = first;
+	mx_leaf_next(&walk->leaf);
+	read_recency(walk);
+	mx_walk_again(walk);
 }
 
 /*
@@ -283,6 +348,7 @@ mx_walk_decided(MxWalk *walk, bool superseded)
 	if (superseded)
 		walk->counts->skipped++;
 }
+
 
 /*
  * The page is about to be left: takes with it what is still needed of it.
@@ -348,6 +414,20 @@ recency_of(const MxWalk *walk, IndexTuple entry, bool *tombstone)
 	*tombstone = walk->has_flag &&
 		DatumGetBool(index_getattr(entry, walk->nkeys + 2, desc, &isnull));
 	return recency;
+}
+
+/*
+ * Have two entries of a sample the same recency, and are both tombstones, or
+ * neither?
+ */
+static bool
+same_recency(const MxWalk *walk, IndexTuple a, IndexTuple b)
+{
+	bool		tombstone_a;
+	bool		tombstone_b;
+
+	return recency_of(walk, a, &tombstone_a) ==
+		recency_of(walk, b, &tombstone_b) && tombstone_a == tombstone_b;
 }
 
 /*

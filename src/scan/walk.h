@@ -281,6 +281,9 @@ extern bool mx_walk_next(MxWalk *walk);
 extern void mx_walk_again(MxWalk *walk);
 extern void mx_walk_decided(MxWalk *walk, bool superseded);
 extern void mx_walk_ahead(MxWalk *walk);
+extern bool mx_walk_to_last(MxWalk *walk, OffsetNumber *first);
+extern void mx_walk_finish(MxWalk *walk, OffsetNumber first);
+extern void mx_walk_return(MxWalk *walk, OffsetNumber first);
 extern bool mx_walk_tie_follows(const MxWalk *walk);
 
 /* in visible.c */
@@ -298,7 +301,7 @@ extern bool mx_is_later(bool tombstone, ItemPointer tid,
 
 /* in page.c */
 extern bool mx_walk_fetch_sure(MxWalk *walk, TupleTableSlot *slot);
-extern void mx_walk_expect(MxWalk *walk, const ItemPointerData *tid);
+extern void mx_walk_expect(MxWalk *walk, IndexTuple entry);
 extern void mx_page_begin(MxWalk *walk, MxPage *page, BlockNumber block);
 extern bool mx_page_add(MxWalk *walk, MxPage *page, OffsetNumber offset);
 extern void mx_page_end(MxPage *page);
@@ -315,6 +318,7 @@ extern void mx_bitmap_clear(MxBitmap *bitmap);
 /* in newest.c */
 extern TupleTableSlot *mx_newest_first(MxScanState *state);
 extern bool mx_settle(MxScanState *state);
+extern bool mx_take(MxScanState *state);
 extern void mx_walk_take(MxWalk *walk);
 extern TupleTableSlot *mx_entry_row(MxScanState *state, IndexTuple entry);
 
