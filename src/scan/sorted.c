@@ -167,6 +167,7 @@ load_page(MxScanState *state, struct MxSorter *sorter)
 
 		if (mx_page_add(walk, page, place.offset))
 		{
+			/* the latest one, but not of the kind that is asked for */
 			if (!mx_wants(&state->plan, place.tombstone))
 				page->nrows--;
 		}
@@ -240,6 +241,11 @@ add_sample(MxScanState *state, struct MxSorter *sorter)
 		}
 		append(&sorter->chains, &sorter->nchains, &sorter->chain_space, &place);
 		recency = walk->recency;
+		if (complete && !mx_walk_tie_follows(walk))
+		{
+			mx_walk_decided(walk, false);
+			break;
+		}
 	}
 	keep_chain(state, sorter);
 	return !walk->ended;

@@ -431,8 +431,8 @@ same_recency(const MxWalk *walk, IndexTuple a, IndexTuple b)
 }
 
 /*
- * May the next entry have the same recency as the best row?  Only the page is
- * asked; beyond it, it may.
+ * May the next entry have the same recency as the current one?  Only the page
+ * is asked; beyond it, it may.
  */
 bool
 mx_walk_tie_follows(const MxWalk *walk)
@@ -441,5 +441,5 @@ mx_walk_tie_follows(const MxWalk *walk)
 
 	return walk->leaf.nposting > 0 || mx_leaf_remaining(&walk->leaf) == 0 ||
 		(recency_of(walk, mx_leaf_peek(&walk->leaf, 0), &tombstone) ==
-		 walk->best_recency && tombstone == walk->best_tombstone);
+		 walk->recency && tombstone == walk->tombstone);
 }
