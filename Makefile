@@ -43,11 +43,12 @@ OBJS = \
 	src/purge/ready.o src/purge/retain.o \
 	src/active/finish.o src/active/insert.o src/active/met.o \
 	src/active/rows.o src/active/statement.o src/active/trigger.o \
-	src/scan/arrays.o src/scan/bitmap.o src/scan/bounds.o \
-	src/scan/conditions.o src/scan/cost.o src/scan/equality.o src/scan/execute.o \
-	src/scan/explain.o src/scan/filter.o src/scan/filter_path.o \
-	src/scan/hook.o src/scan/leaf.o src/scan/neighbour.o \
-	src/scan/newest.o src/scan/oldest.o src/scan/page.o src/scan/parallel.o \
+	src/scan/arrays.o src/scan/backwards.o src/scan/bitmap.o \
+	src/scan/bounds.o src/scan/conditions.o src/scan/cost.o \
+	src/scan/equality.o src/scan/execute.o src/scan/explain.o \
+	src/scan/filter.o src/scan/filter_path.o src/scan/hook.o \
+	src/scan/leaf.o src/scan/neighbour.o src/scan/newest.o \
+	src/scan/oldest.o src/scan/page.o src/scan/parallel.o \
 	src/scan/partition.o src/scan/path.o src/scan/plan.o \
 	src/scan/ranges.o src/scan/sample.o src/scan/shape.o \
 	src/scan/shared.o src/scan/size.o src/scan/sorted.o \

@@ -22,6 +22,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "executor/instrument.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
@@ -49,6 +50,7 @@ mx_leaf_init(MxWalk *walk, bool forward)
 	leaf->snapshot = walk->snapshot;
 	leaf->step = forward ? 1 : -1;
 	leaf->buffer = InvalidBuffer;
+	mx_backwards_init(&leaf->backwards);
 	leaf->copy = palloc(BLCKSZ);
 
 	/* on a standby, rows that are dead there may be seen here */
@@ -279,6 +281,7 @@ mx_leaf_step(MxLeaf *leaf)
 		BlockNumber block = BufferGetBlockNumber(leaf->buffer);
 		BlockNumber next = leaf->step > 0 ? opaque->btpo_next :
 		opaque->btpo_prev;
+		int64		reads = pgBufferUsage.shared_blks_read;
 		Buffer		buffer;
 
 		mx_leaf_leave(leaf);
@@ -290,6 +293,9 @@ mx_leaf_step(MxLeaf *leaf)
 			mx_left_neighbour(leaf->index, block, next);
 		if (!BufferIsValid(buffer))
 			return false;
+		mx_backwards_read(&leaf->backwards, leaf->index,
+						  BufferGetBlockNumber(buffer),
+						  pgBufferUsage.shared_blks_read > reads);
 		usable = load(leaf, buffer, NULL);
 	} while (!usable);
 	return true;

@@ -23,6 +23,7 @@
 
 #include "access/heapam.h"
 #include "access/xact.h"
+#include "executor/instrument.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 
@@ -159,11 +160,16 @@ turn_to(MxWalk *walk, BlockNumber block)
 {
 	IndexFetchHeapData *fetch = (IndexFetchHeapData *) walk->fetch;
 	Buffer		before = fetch->xs_cbuf;
+	int64		reads = pgBufferUsage.shared_blks_read;
 
 	fetch->xs_cbuf = ReleaseAndReadBuffer(before, walk->heap, block);
-	if (fetch->xs_cbuf != before &&
-		!PageIsAllVisible(BufferGetPage(fetch->xs_cbuf)))
-		heap_page_prune_opt(walk->heap, fetch->xs_cbuf);
+	if (fetch->xs_cbuf != before)
+	{
+		mx_backwards_read(&walk->backwards, walk->heap, block,
+						  pgBufferUsage.shared_blks_read > reads);
+		if (!PageIsAllVisible(BufferGetPage(fetch->xs_cbuf)))
+			heap_page_prune_opt(walk->heap, fetch->xs_cbuf);
+	}
 	return fetch->xs_cbuf;
 }
 

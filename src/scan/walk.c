@@ -54,6 +54,7 @@ mx_walk_begin(MxWalk *walk, Relation heap, Relation index,
 	walk->other = table_slot_create(heap, NULL);
 	walk->fetch = table_index_fetch_begin(heap);
 	mx_visible_init(walk);
+	mx_backwards_init(&walk->backwards);
 
 	/* then the recency has a fixed place at the end of an entry */
 	walk->compact = IndexRelationGetNumberOfAttributes(index) ==

@@ -61,6 +61,14 @@ typedef struct MxKey
 	bool		bytes_tell;		/* other bytes are another value */
 } MxKey;
 
+/* pages of a file that are read one before the other */
+typedef struct MxBackwards
+{
+	BlockNumber last;			/* that has been read */
+	int			nadjacent;		/* so many before it, one after the other */
+	BlockNumber low;			/* the first one that has been asked for */
+} MxBackwards;
+
 /* a leaf page of the index, and the part of it that is wanted */
 typedef struct MxLeaf
 {
@@ -82,6 +90,7 @@ typedef struct MxLeaf
 	int			nentries;		/* between them, at first */
 	bool		ends;			/* no other page is wanted */
 	uint32		nloads;			/* pages read so far */
+	MxBackwards backwards;
 
 	/* the current entry */
 	OffsetNumber at;
@@ -136,6 +145,7 @@ typedef struct MxWalk
 
 	/* the heap */
 	struct IndexFetchTableData *fetch;
+	MxBackwards backwards;
 	Buffer		vm_buffers[MX_MAP_PAGES];	/* of the visibility map */
 	int			vm_mask;		/* as many as that allows */
 	BlockNumber vm_block;		/* of the heap, asked for last, */
@@ -253,6 +263,11 @@ extern bool mx_leaf_next(MxLeaf *leaf);
 extern bool mx_leaf_step(MxLeaf *leaf);
 extern void mx_leaf_kill(MxLeaf *leaf);
 extern void mx_leaf_leave(MxLeaf *leaf);
+
+/* in backwards.c */
+extern void mx_backwards_init(MxBackwards *backwards);
+extern void mx_backwards_read(MxBackwards *backwards, Relation relation,
+							  BlockNumber block, bool missed);
 
 /* in neighbour.c */
 extern Buffer mx_left_neighbour(Relation index, BlockNumber block,
