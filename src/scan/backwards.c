@@ -15,14 +15,15 @@
 #include "postgres.h"
 
 #include "storage/bufmgr.h"
+#include "utils/spccache.h"
 
 #include "scan/walk.h"
 
-/* what counts as that: an index has inner pages between its leaves */
-#define ADJACENT			2
+/* pages count as adjacent this far apart: an index has others among leaves */
+#define ADJACENT		2
 
-/* asks for pages after so many in a row, and for so many at most */
-#define FEW_ADJACENT		3
+/* after so many adjacent pages more are asked for, and at most so many */
+#define FEW_ADJACENT	3
 #define MOST_AHEAD		32
 
 void
@@ -36,7 +37,8 @@ mx_backwards_init(MxBackwards *backwards)
 /*
  * A page has been read, from the disk as far as the server knows if "missed".
  * If it is one of several before each other, those before it are asked for:
- * more and more of them, and several at once.
+ * more and more of them, and several at once.  effective_io_concurrency = 0
+ * says not to.
  */
 void
 mx_backwards_read(MxBackwards *backwards, Relation relation,
@@ -51,12 +53,13 @@ mx_backwards_read(MxBackwards *backwards, Relation relation,
 	backwards->nadjacent = adjacent ? backwards->nadjacent + 1 : 0;
 	if (!adjacent || backwards->low > block)
 		backwards->low = block;
-	if (!missed || backwards->nadjacent < FEW_ADJACENT || effective_io_concurrency == 0)
+	if (!missed || backwards->nadjacent < FEW_ADJACENT)
 		return;
 
 	ahead = Min(backwards->nadjacent, MOST_AHEAD);
 	low = block > ahead ? block - ahead : 0;
-	if (backwards->low < low + ahead / 2)
+	if (backwards->low < low + ahead / 2 ||
+		get_tablespace_io_concurrency(relation->rd_rel->reltablespace) == 0)
 		return;
 	while (backwards->low > low)
 		PrefetchBuffer(relation, MAIN_FORKNUM, --backwards->low);

@@ -28,6 +28,12 @@ struct MxBitmap
 	uint64	   *words;
 };
 
+static inline uint64 *
+words_of(const MxBitmap *bitmap, BlockNumber block)
+{
+	return &bitmap->words[(Size) block * bitmap->width];
+}
+
 MxBitmap *
 mx_bitmap_new(BlockNumber npages, int width)
 {
@@ -50,7 +56,7 @@ mx_bitmap_add(MxBitmap *bitmap, BlockNumber block, OffsetNumber offset)
 
 	if (block >= bitmap->npages || bit >= bitmap->width * BITS_PER_WORD)
 		return false;
-	bitmap->words[(Size) block * bitmap->width + bit / BITS_PER_WORD] |=
+	words_of(bitmap, block)[bit / BITS_PER_WORD] |=
 		UINT64CONST(1) << bit % BITS_PER_WORD;
 	if (block < bitmap->next)
 		bitmap->next = block;
@@ -65,9 +71,11 @@ mx_bitmap_first(MxBitmap *bitmap)
 {
 	for (; bitmap->next < bitmap->npages; bitmap->next++)
 	{
+		const uint64 *words = words_of(bitmap, bitmap->next);
+
 		for (int i = 0; i < bitmap->width; i++)
 		{
-			if (bitmap->words[(Size) bitmap->next * bitmap->width + i] != 0)
+			if (words[i] != 0)
 				return bitmap->next;
 		}
 	}
@@ -81,7 +89,7 @@ mx_bitmap_first(MxBitmap *bitmap)
 int
 mx_bitmap_take(MxBitmap *bitmap, OffsetNumber *offsets)
 {
-	uint64	   *words = &bitmap->words[(Size) bitmap->next * bitmap->width];
+	uint64	   *words = words_of(bitmap, bitmap->next);
 	int			n = 0;
 
 	for (int i = 0; i < bitmap->width; i++)
@@ -105,7 +113,7 @@ mx_bitmap_clear(MxBitmap *bitmap)
 {
 	Size		left = bitmap->npages - bitmap->next;
 
-	memset(&bitmap->words[(Size) bitmap->next * bitmap->width], 0,
+	memset(words_of(bitmap, bitmap->next), 0,
 		   left * bitmap->width * sizeof(uint64));
 	bitmap->next = bitmap->npages;
 }
