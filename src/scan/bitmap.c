@@ -16,7 +16,7 @@
 
 #include "port/pg_bitutils.h"
 
-#include "scan/walk.h"
+#include "scan/heap.h"
 
 #define BITS_PER_WORD	64
 

@@ -154,6 +154,29 @@ compare_bounds(ScanKey in_cut, ScanKey condition)
 }
 
 /*
+ * Does the current sample meet the conditions that are not in the bounds?
+ */
+bool
+mx_meets_checks(const MxWalk *walk)
+{
+	TupleDesc	desc = RelationGetDescr(walk->index);
+
+	for (int i = 0; i < walk->nchecks; i++)
+	{
+		ScanKey		check = walk->checks[i];
+		bool		isnull;
+		Datum		value = index_getattr(walk->key, check->sk_attno, desc,
+										  &isnull);
+
+		if (!DatumGetBool(FunctionCall2Coll(&check->sk_func,
+											check->sk_collation, value,
+											check->sk_argument)))
+			return false;
+	}
+	return true;
+}
+
+/*
  * The bound of the current sample, where the next one begins.
  */
 BTScanInsert

@@ -19,6 +19,7 @@
 static bool is_tie(const MxWalk *walk);
 static void contend(MxScanState *state);
 static TupleTableSlot *give(MxScanState *state);
+static TupleTableSlot *entry_row(MxScanState *state, IndexTuple entry);
 
 /*
  * The next sample's latest row, or NULL at the end.  Samples whose latest row
@@ -132,20 +133,27 @@ contend(MxScanState *state)
 static TupleTableSlot *
 give(MxScanState *state)
 {
-	MxWalk	   *walk = &state->walk;
+	if (!state->plan.index_only)
+		mx_walk_ahead(&state->walk);
+	return mx_latest_row(state, state->walk.best_entry);
+}
 
-	if (state->plan.index_only)
-		return mx_entry_row(state, walk->best_entry);
-	mx_walk_ahead(walk);
-	return walk->best;
+/*
+ * The latest row, whose entry is given: walk->best, unless only the index is
+ * read.
+ */
+TupleTableSlot *
+mx_latest_row(MxScanState *state, IndexTuple entry)
+{
+	return state->plan.index_only ? entry_row(state, entry) : state->walk.best;
 }
 
 /*
  * A row of which only those columns of the index are there that are asked for;
  * the others have been null from the start.
  */
-TupleTableSlot *
-mx_entry_row(MxScanState *state, IndexTuple entry)
+static TupleTableSlot *
+entry_row(MxScanState *state, IndexTuple entry)
 {
 	TupleTableSlot *slot = state->node.css.ss.ss_ScanTupleSlot;
 	TupleDesc	desc = RelationGetDescr(state->index);

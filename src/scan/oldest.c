@@ -80,8 +80,7 @@ mx_oldest_first(MxScanState *state)
 		while (try_last(state))
 		{
 			if (mx_wants(&state->plan, walk->best_tombstone))
-				return state->plan.index_only ?
-					mx_entry_row(state, walk->best_entry) : walk->best;
+				return mx_latest_row(state, walk->best_entry);
 		}
 		mx_group_reset(group);
 		while (mx_walk_next(walk))
@@ -102,8 +101,7 @@ mx_oldest_first(MxScanState *state)
 		if (latest < 0 ||
 			!mx_wants(&state->plan, group->candidates[latest].tombstone))
 			continue;
-		return state->plan.index_only ?
-			mx_entry_row(state, group->candidates[latest].entry) : walk->best;
+		return mx_latest_row(state, group->candidates[latest].entry);
 	}
 }
 

@@ -27,7 +27,7 @@
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 
-#include "scan/walk.h"
+#include "scan/heap.h"
 
 /* bytes of a row that are asked for ahead of time, by lines of the cache */
 #define PREFETCHED		192

@@ -28,7 +28,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "scan/walk.h"
+#include "scan/heap.h"
 
 /* so many rows of a sample are collected before the heap is asked at once */
 #define LONG_CHAIN		64

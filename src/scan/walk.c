@@ -24,12 +24,13 @@
 
 static bool next_entry(MxWalk *walk);
 static bool pass_sample(MxWalk *walk);
+static bool pass_on_page(MxWalk *walk);
 static bool is_same(const void *arg, int n);
-static bool meets_checks(MxWalk *walk);
 static void keep_entries(MxWalk *walk);
 static IndexTuple keep(MxWalk *walk, int at, IndexTuple entry);
 static void read_recency(MxWalk *walk);
-static bool same_recency(const MxWalk *walk, IndexTuple a, IndexTuple b);
+static bool has_recency(const MxWalk *walk, IndexTuple entry,
+						TimestampTz recency, bool tombstone);
 static TimestampTz recency_of(const MxWalk *walk, IndexTuple entry,
 							  bool *tombstone);
 
@@ -138,7 +139,7 @@ mx_walk_next(MxWalk *walk)
 		{
 			walk->key = walk->leaf.entry;
 			walk->decided = false;
-			if (!meets_checks(walk))
+			if (!mx_meets_checks(walk))
 			{
 				walk->decided = true;
 				continue;
@@ -182,17 +183,14 @@ pass_sample(MxWalk *walk)
 {
 	MxLeaf	   *leaf = &walk->leaf;
 
-	leaf->nposting = 0;
 	for (;;)
 	{
 		int			n = mx_leaf_remaining(leaf);
-		int			same = mx_count_leading(n, is_same, walk);
 		bool		whole = n > 0 && n == leaf->nentries;
+		bool		passed = pass_on_page(walk);
 
-		leaf->next += same * leaf->step;
-		walk->counts->skipped += same;
-		if (same < n || leaf->ends)
-			return same < n;
+		if (passed || leaf->ends)
+			return passed;
 		keep_entries(walk);
 		if (whole)
 		{
@@ -210,25 +208,33 @@ pass_sample(MxWalk *walk)
 }
 
 /*
+ * The same as far as the page goes.
+ */
+static bool
+pass_on_page(MxWalk *walk)
+{
+	MxLeaf	   *leaf = &walk->leaf;
+	int			n = mx_leaf_remaining(leaf);
+	int			same = mx_count_leading(n, is_same, walk);
+
+	leaf->nposting = 0;
+	leaf->next += same * leaf->step;
+	walk->counts->skipped += same;
+	return same < n;
+}
+
+/*
  * Passes the rest of a decided sample now, if it ends on this page, so that
  * the next one's row is on its way from memory while this one's is worked on.
  */
 void
 mx_walk_ahead(MxWalk *walk)
 {
-	MxLeaf	   *leaf = &walk->leaf;
-	int			n = mx_leaf_remaining(leaf);
-	int			same;
-
 	if (!walk->decided || walk->nequal == walk->nkeys)
 		return;
-	leaf->nposting = 0;
-	same = mx_count_leading(n, is_same, walk);
-	leaf->next += same * leaf->step;
-	walk->counts->skipped += same;
-	walk->passed = same < n;
+	walk->passed = pass_on_page(walk);
 	if (walk->passed)
-		mx_walk_expect(walk, mx_leaf_peek(leaf, 0));
+		mx_walk_expect(walk, mx_leaf_peek(&walk->leaf, 0));
 }
 
 /*
@@ -257,10 +263,12 @@ mx_walk_to_last(MxWalk *walk, OffsetNumber *first)
 		IndexTuple	entry = mx_leaf_peek(leaf, same - 1);
 		IndexTuple	before = same == 1 ? leaf->entry :
 		mx_leaf_peek(leaf, same - 2);
+		bool		tombstone;
+		TimestampTz recency = recency_of(walk, entry, &tombstone);
 
 		if (BTreeTupleIsPosting(entry) ||
 			ItemIdIsDead(PageGetItemId(leaf->page, last)) ||
-			same_recency(walk, entry, before))
+			has_recency(walk, before, recency, tombstone))
 			return false;
 		leaf->next = last;
 		mx_leaf_next(leaf);
@@ -304,29 +312,6 @@ is_same(const void *arg, int n)
 	const MxWalk *walk = arg;
 
 	return mx_same_sample(walk, mx_leaf_peek(&walk->leaf, n));
-}
-
-/*
- * Conditions that are not in the bounds.
- */
-static bool
-meets_checks(MxWalk *walk)
-{
-	TupleDesc	desc = RelationGetDescr(walk->index);
-
-	for (int i = 0; i < walk->nchecks; i++)
-	{
-		ScanKey		check = walk->checks[i];
-		bool		isnull;
-		Datum		value = index_getattr(walk->key, check->sk_attno, desc,
-										  &isnull);
-
-		if (!DatumGetBool(FunctionCall2Coll(&check->sk_func,
-											check->sk_collation, value,
-											check->sk_argument)))
-			return false;
-	}
-	return true;
 }
 
 /*
@@ -418,17 +403,16 @@ recency_of(const MxWalk *walk, IndexTuple entry, bool *tombstone)
 }
 
 /*
- * Have two entries of a sample the same recency, and are both tombstones, or
- * neither?
+ * Has an entry this recency, and is it a tombstone's or not as well?
  */
 static bool
-same_recency(const MxWalk *walk, IndexTuple a, IndexTuple b)
+has_recency(const MxWalk *walk, IndexTuple entry, TimestampTz recency,
+			bool tombstone)
 {
-	bool		tombstone_a;
-	bool		tombstone_b;
+	bool		is_tombstone;
 
-	return recency_of(walk, a, &tombstone_a) ==
-		recency_of(walk, b, &tombstone_b) && tombstone_a == tombstone_b;
+	return recency_of(walk, entry, &is_tombstone) == recency &&
+		is_tombstone == tombstone;
 }
 
 /*
@@ -438,9 +422,7 @@ same_recency(const MxWalk *walk, IndexTuple a, IndexTuple b)
 bool
 mx_walk_tie_follows(const MxWalk *walk)
 {
-	bool		tombstone;
-
 	return walk->leaf.nposting > 0 || mx_leaf_remaining(&walk->leaf) == 0 ||
-		(recency_of(walk, mx_leaf_peek(&walk->leaf, 0), &tombstone) ==
-		 walk->recency && tombstone == walk->tombstone);
+		has_recency(walk, mx_leaf_peek(&walk->leaf, 0), walk->recency,
+					walk->tombstone);
 }

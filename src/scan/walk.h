@@ -6,9 +6,9 @@
  * A walk (walk.c) goes from entry to entry of a part of the index (bounds.c),
  * page by page (leaf.c, neighbour.c).  The scan (execute.c) walks over many
  * samples, and fetches the latest row of each alone (visible.c, page.c), in the
- * order of the index (newest.c, oldest.c) or in that of the heap (sorted.c,
- * bitmap.c); it may do that in parts (arrays.c, ranges.c).  The filter (filter.c) walks over the sample of
- * each row that it is given.
+ * order of the index (newest.c, oldest.c) or in that of the heap (heap.h); it
+ * may do that in parts (arrays.c, ranges.c).  The filter (filter.c) walks over
+ * the sample of each row that it is given.
  *
  * src/scan/walk.h
  *
@@ -18,7 +18,6 @@
 #define MX_WALK_H
 
 #include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/itup.h"
 #include "access/nbtree.h"
 #include "access/parallel.h"
@@ -164,18 +163,6 @@ typedef struct MxWalk
 	IndexTuple	best_entry;
 } MxWalk;
 
-/* rows of a page of the heap that are to be given */
-typedef struct MxPage
-{
-	Buffer		buffer;			/* pinned by the walk */
-	bool		sure;			/* all its rows are visible */
-	int			nrows;
-	int			at;				/* next to be given */
-	OffsetNumber rows[MaxHeapTuplesPerPage];
-} MxPage;
-
-typedef struct MxBitmap MxBitmap;
-
 /* what processes share of a node */
 typedef struct MxShared
 {
@@ -283,6 +270,7 @@ extern RegProcedure mx_operator_function(Relation index, int key,
 /* in bounds.c */
 extern void mx_bounds_init(MxWalk *walk);
 extern bool mx_bounds_set(MxWalk *walk, ScanKey conditions, int nconditions);
+extern bool mx_meets_checks(const MxWalk *walk);
 extern BTScanInsert mx_bounds_beyond(MxWalk *walk);
 
 /* in walk.c */
@@ -317,25 +305,13 @@ extern bool mx_is_later(bool tombstone, ItemPointer tid,
 /* in page.c */
 extern bool mx_walk_fetch_sure(MxWalk *walk, TupleTableSlot *slot);
 extern void mx_walk_expect(MxWalk *walk, IndexTuple entry);
-extern void mx_page_begin(MxWalk *walk, MxPage *page, BlockNumber block);
-extern bool mx_page_add(MxWalk *walk, MxPage *page, OffsetNumber offset);
-extern void mx_page_end(MxPage *page);
-extern bool mx_page_next(MxWalk *walk, MxPage *page, TupleTableSlot *slot);
-
-/* in bitmap.c */
-extern MxBitmap *mx_bitmap_new(BlockNumber npages, int width);
-extern bool mx_bitmap_add(MxBitmap *bitmap, BlockNumber block,
-						  OffsetNumber offset);
-extern BlockNumber mx_bitmap_first(MxBitmap *bitmap);
-extern int	mx_bitmap_take(MxBitmap *bitmap, OffsetNumber *offsets);
-extern void mx_bitmap_clear(MxBitmap *bitmap);
 
 /* in newest.c */
 extern TupleTableSlot *mx_newest_first(MxScanState *state);
 extern bool mx_settle(MxScanState *state);
 extern bool mx_take(MxScanState *state);
 extern void mx_walk_take(MxWalk *walk);
-extern TupleTableSlot *mx_entry_row(MxScanState *state, IndexTuple entry);
+extern TupleTableSlot *mx_latest_row(MxScanState *state, IndexTuple entry);
 
 /* in oldest.c */
 extern struct MxGroup *mx_group_new(void);
