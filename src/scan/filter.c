@@ -36,8 +36,8 @@ typedef struct MxFilterState
 	AttrNumber	deleted;
 	Relation	heap;
 	Relation	index;
-	List	   *values;			/* of the keys, the recency, the flag and the
-								 * ctid: ExprStates */
+	List	   *values;			/* of the keys, the recency, the flag and
+								 * perhaps the ctid: ExprStates */
 	ScanKey		keys;
 	MxWalk		walk;
 } MxFilterState;
@@ -182,7 +182,7 @@ is_latest(MxFilterState *state, TupleTableSlot *slot)
 static Row
 evaluate(MxFilterState *state, ExprContext *econtext)
 {
-	Row			row = {0};
+	Row			row = {.tid = &econtext->ecxt_scantuple->tts_tid};
 	int			i = 0;
 	ListCell   *lc;
 

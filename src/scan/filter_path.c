@@ -22,7 +22,9 @@
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
+#include "optimizer/plancat.h"
 #include "parser/parsetree.h"
+#include "utils/float.h"
 #include "utils/lsyscache.h"
 #include "utils/spccache.h"
 
@@ -31,12 +33,16 @@
 static void add_filter(PlannerInfo *root, RelOptInfo *joinrel,
 					   RelOptInfo *inner, const MxShape *shape,
 					   JoinPathExtraData *extra, Path *rows, bool partial);
-static void cost_filter(PlannerInfo *root, CustomPath *path,
-						const MxShape *shape, const Path *rows);
+static void cost_filter(PlannerInfo *root, RelOptInfo *joinrel,
+						CustomPath *path, const MxShape *shape,
+						const Path *rows);
+static Cost nested_loop_cost(List *paths, const Path *rows, Oid indexoid);
 static List *key_values(PlannerInfo *root, const MxShape *shape, List **types);
 static MxEquality *equality_of(List *equalities, AttrNumber attnum);
 static Plan *make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
 					   List *tlist, List *clauses, List *custom_plans);
+static bool give_whole_rows(PlannerInfo *root, const MxShape *shape,
+							const RelOptInfo *joinrel, Plan *rows);
 
 static const CustomPathMethods filter_path_methods = {
 	.CustomName = MX_FILTER_NAME,
@@ -93,7 +99,7 @@ add_filter(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
 	path->custom_paths = list_make1(rows);
 	path->methods = &filter_path_methods;
 	((MxFilterPath *) path)->shape = shape;
-	cost_filter(root, path, shape, rows);
+	cost_filter(root, joinrel, path, shape, rows);
 	if (partial)
 		add_partial_path(joinrel, &path->path);
 	else
@@ -101,44 +107,79 @@ add_filter(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *inner,
 }
 
 /*
- * A descent for each row, and a look at the heap where not everybody sees the
- * row that is found.
+ * A descent for each row, and for those that are not the latest ones a look at
+ * the heap where not everybody sees the row that is found.
  *
  * This takes the place of an index scan for each row, and must be reckoned the
  * same way: pages are read for as many look-ups as the table has rows that meet
- * its conditions, though a join with other tables may have left fewer.
+ * its conditions, though a join with other tables may have left fewer.  But the
+ * disk does not get faster with the processes that ask it.
  */
 static void
-cost_filter(PlannerInfo *root, CustomPath *path, const MxShape *shape,
-			const Path *rows)
+cost_filter(PlannerInfo *root, RelOptInfo *joinrel, CustomPath *path,
+			const MxShape *shape, const Path *rows)
 {
 	IndexOptInfo *index = shape->index;
 	RelOptInfo *rel = shape->rel;
-	double		lookups = Max(rel->rows, rows->rows);
-	double		fetches = lookups * (1.0 - rel->allvisfrac);
+	bool		partial = path->path.parallel_aware;
+	double		divisor = partial ? mx_parallel_divisor(rows->parallel_workers) : 1;
+	double		lookups = Max(rel->rows, rows->rows * divisor);
+	double		superseded = 1 - Min(path->path.rows / rows->rows, 1);
+	double		fetches = lookups * superseded * (1 - rel->allvisfrac);
 	double		random_page;
 	double		pages;
 	Cost		run;
+	Cost		total;
 
 	get_tablespace_page_costs(index->reltablespace, &random_page, NULL);
 	pages = index_pages_fetched(lookups, index->pages, index->pages, root);
 	if (fetches >= 1)
 		pages += index_pages_fetched(fetches, rel->pages, index->pages, root);
-	run = pages / lookups * random_page +
+	run = divisor * pages / lookups * random_page +
 		cpu_operator_cost * (ceil(log2(Max(index->tuples, 2.0))) +
 							 (index->tree_height + 1) * 50.0) +
 		2 * cpu_index_tuple_cost + cpu_tuple_cost;
+	total = Min(rows->total_cost + run * rows->rows,
+				nested_loop_cost(partial ? joinrel->partial_pathlist :
+								 joinrel->pathlist, rows, index->indexoid) -
+				(cpu_index_tuple_cost + cpu_tuple_cost) * rows->rows);
 
 	path->path.startup_cost = rows->startup_cost +
 		path->path.pathtarget->cost.startup;
-	path->path.total_cost = rows->total_cost + run * rows->rows +
+	path->path.total_cost = Max(total, rows->total_cost) +
 		path->path.pathtarget->cost.startup +
 		path->path.pathtarget->cost.per_tuple * path->path.rows;
 }
 
 /*
+ * What the server's own nested loop costs, if it would look up the same rows in
+ * the same index, or infinity.  It fetches the row itself from the heap as well,
+ * and has to compare the two: so it is never the better one, though its costs are
+ * reckoned otherwise.
+ */
+static Cost
+nested_loop_cost(List *paths, const Path *rows, Oid indexoid)
+{
+	ListCell   *lc;
+
+	foreach(lc, paths)
+	{
+		NestPath   *path = lfirst(lc);
+		Path	   *inner;
+
+		if (!IsA(path, NestPath))
+			continue;
+		inner = path->jpath.innerjoinpath;
+		if (path->jpath.outerjoinpath == rows && IsA(inner, IndexPath) &&
+			((IndexPath *) inner)->indexinfo->indexoid == indexoid)
+			return path->jpath.path.total_cost;
+	}
+	return get_float8_infinity();
+}
+
+/*
  * Its expressions are the values of the keys and of the rank, in terms of the
- * rows that are looked up.
+ * rows that are looked up; the rows' places as well, unless the rows are in them.
  */
 static Plan *
 make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
@@ -151,14 +192,16 @@ make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
 	List	   *types;
 	List	   *values = key_values(root, shape, &types);
 	Plan	   *rows = linitial(custom_plans);
+	bool		whole = give_whole_rows(root, shape, rel, rows);
 
 	flag->arg = (Expr *) linitial(castNode(CoalesceExpr, shape->recency)->args);
 	flag->nulltesttype = IS_NOT_NULL;
 	flag->location = -1;
 	values = lappend(values, shape->recency);
 	values = lappend(values, flag);
-	values = lappend(values, makeVar(relid, SelfItemPointerAttributeNumber,
-									 TIDOID, -1, InvalidOid, 0));
+	if (!whole)
+		values = lappend(values, makeVar(relid, SelfItemPointerAttributeNumber,
+										 TIDOID, -1, InvalidOid, 0));
 
 	scan->scan.plan.targetlist = tlist;
 	scan->flags = path->flags;
@@ -173,6 +216,42 @@ make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
 	scan->custom_scan_tlist = copyObject(rows->targetlist);
 	scan->methods = &mx_filter_methods;
 	return &scan->scan.plan;
+}
+
+/*
+ * Lets a scan of the table pass on its rows as they are, which know their place
+ * themselves, instead of making rows of the columns that are asked for: most of
+ * them are not wanted.  Returns false where the rows are not the table's own, or
+ * more than its columns may be asked for.
+ *
+ * That is what the join gives, since the planner may yet change the target list.
+ */
+static bool
+give_whole_rows(PlannerInfo *root, const MxShape *shape,
+				const RelOptInfo *joinrel, Plan *rows)
+{
+	List	   *columns;
+	ListCell   *lc;
+
+	if (!(IsA(rows, SeqScan) || IsA(rows, IndexScan) ||
+		  IsA(rows, BitmapHeapScan)))
+		return false;
+	foreach(lc, pull_var_clause((Node *) joinrel->reltarget->exprs,
+								PVC_RECURSE_AGGREGATES |
+								PVC_RECURSE_WINDOWFUNCS |
+								PVC_INCLUDE_PLACEHOLDERS))
+	{
+		AttrNumber	attnum;
+
+		if (!mx_is_column(lfirst(lc), shape->rel->relid, &attnum) ||
+			attnum <= 0)
+			return false;
+	}
+	columns = build_physical_tlist(root, shape->rel);
+	if (columns == NIL)
+		return false;
+	rows->targetlist = columns;
+	return true;
 }
 
 /*

@@ -166,34 +166,39 @@ is_inside(const void *arg, int n)
 	const MxLeaf *leaf = arg;
 
 	if (leaf->one_sample && n > 0)
-		return mx_same_values(leaf->walk, 0, mx_leaf_peek(leaf, n),
-							  mx_leaf_peek(leaf, 0));
+		return mx_one_sample(leaf->walk, 0, mx_leaf_peek(leaf, n),
+							 mx_leaf_peek(leaf, 0));
 	return is_beyond(leaf, leaf->end, leaf->next + n * leaf->step) !=
 		(leaf->step > 0);
 }
 
 /*
  * The entries that are wanted, and what is before and behind all of them.  A few
- * are copied one by one, to the same places.
+ * are copied one by one, to the same places: more of the page may not be in the
+ * processor's cache.
  */
 static void
 copy_entries(MxLeaf *leaf, Page page)
 {
 	PageHeader	header = (PageHeader) page;
+	Size		before = header->pd_lower;
 	Size		from = header->pd_upper;
 
-	memcpy(leaf->copy, page, header->pd_lower);
 	if (leaf->nentries < (leaf->last - leaf->first) / 2)
 	{
 		for (int i = 0; i < leaf->nentries; i++)
 		{
-			ItemId		item = PageGetItemId(page, leaf->next + i * leaf->step);
+			OffsetNumber offset = leaf->next + i * leaf->step;
+			ItemId		item = PageGetItemId(page, offset);
 
+			*PageGetItemId(leaf->copy, offset) = *item;
 			memcpy(leaf->copy + ItemIdGetOffset(item), PageGetItem(page, item),
 				   ItemIdGetLength(item));
 		}
+		before = SizeOfPageHeaderData;
 		from = header->pd_special;
 	}
+	memcpy(leaf->copy, page, before);
 	memcpy(leaf->copy + from, page + from, BLCKSZ - from);
 }
 

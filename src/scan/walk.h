@@ -411,20 +411,28 @@ mx_recency_offset(const MxWalk *walk, IndexTuple entry)
 }
 
 /*
- * Does an entry belong to the current sample?  Mostly the bytes before the
- * recency are the same, or else the keys have to be looked at.
+ * Do two entries belong to one sample, where their first "nequal" keys are known
+ * to be equal?  Mostly the bytes before the recency are the same, or else the
+ * keys have to be looked at.
+ */
+static inline bool
+mx_one_sample(const MxWalk *walk, int nequal, IndexTuple a, IndexTuple b)
+{
+	if (walk->compact && a->t_info == b->t_info &&
+		(b->t_info & INDEX_ALT_TID_MASK) == 0 &&
+		memcmp(a + 1, b + 1, mx_recency_offset(walk, b) -
+			   sizeof(IndexTupleData)) == 0)
+		return true;
+	return mx_same_values(walk, nequal, a, b);
+}
+
+/*
+ * Does an entry belong to the current sample?
  */
 static inline bool
 mx_same_sample(const MxWalk *walk, IndexTuple entry)
 {
-	IndexTuple	key = walk->key;
-
-	if (walk->compact && entry->t_info == key->t_info &&
-		(key->t_info & INDEX_ALT_TID_MASK) == 0 &&
-		memcmp(entry + 1, key + 1, mx_recency_offset(walk, key) -
-			   sizeof(IndexTupleData)) == 0)
-		return true;
-	return mx_same_values(walk, walk->nequal, entry, key);
+	return mx_one_sample(walk, walk->nequal, entry, walk->key);
 }
 
 #endif							/* MX_WALK_H */
