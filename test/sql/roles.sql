@@ -357,6 +357,8 @@ ROLLBACK;
 COPY doc TO stdout;															-- error
 SET ROLE regress_metaxy_reader;
 COPY doc (doc_id) FROM stdin;												-- error
+copied
+\.
 COPY doc_active (doc_id) FROM stdin;										-- error
 copied
 \.
