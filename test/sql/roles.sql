@@ -356,12 +356,9 @@ copied through the view
 ROLLBACK;
 COPY doc TO stdout;															-- error
 SET ROLE regress_metaxy_reader;
-COPY doc (doc_id) FROM stdin;												-- error
-copied
-\.
-COPY doc_active (doc_id) FROM stdin;										-- error
-copied
-\.
+-- what psql does with the data of a COPY that fails differs between versions
+\copy doc (doc_id) FROM '/dev/null'
+\copy doc_active (doc_id) FROM '/dev/null'
 COPY (SELECT doc_id, author FROM doc_active) TO stdout;
 RESET ROLE;
 
