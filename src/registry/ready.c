@@ -22,6 +22,7 @@
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
 #include "nodes/makefuncs.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -35,6 +36,7 @@ typedef struct Lacks
 	List	   *not_null;		/* columns to be marked NOT NULL */
 	bool		index;			/* the supporting index */
 	bool		trigger;		/* that stamps rows */
+	bool		empty;			/* it has no rows */
 } Lacks;
 
 static void find_lacks(Relation rel, const MxRegistration *registration,
@@ -112,6 +114,8 @@ find_lacks(Relation rel, const MxRegistration *registration, Lacks *lacks)
 		rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		return;
 
+	lacks->empty = rel->rd_rel->relkind == RELKIND_RELATION &&
+		RelationGetNumberOfBlocks(rel) == 0;
 	foreach(lc, registration->id_columns)
 	{
 		Form_pg_attribute attr = mx_find_column(rel, lfirst(lc));
@@ -256,7 +260,9 @@ is_recency(Relation rel, Node *expression)
 
 /*
  * Existing rows share one constant in each new column, and so need not be
- * rewritten; the default that does it is gone afterwards.
+ * rewritten; the default that does it is gone afterwards.  But each plan that
+ * reads such a table has to make its rows anew: where there are none, there is no
+ * default.
  */
 static void
 alter_table(Oid relid, const MxRegistration *registration, const Lacks *lacks)
@@ -277,7 +283,10 @@ alter_table(Oid relid, const MxRegistration *registration, const Lacks *lacks)
 						 "text" : "timestamptz");
 		if (strcmp(name, MX_DELETED_AT) == 0)
 			continue;
-		appendStringInfo(&actions, " NOT NULL DEFAULT %s",
+		appendStringInfoString(&actions, " NOT NULL");
+		if (lacks->empty)
+			continue;
+		appendStringInfo(&actions, " DEFAULT %s",
 						 strcmp(name, MX_FEATURE_VERSION) == 0 ?
 						 quote_literal_cstr(registration->version) :
 						 "pg_catalog.transaction_timestamp()");

@@ -111,6 +111,10 @@ CREATE TABLE bare (id int);
 SELECT metaxy_register('bare', 'bare', '{id}', views => false, indexes => false);
 SELECT views, indexes, active_view, latest_view, deleted_view FROM metaxy_feature WHERE feature = 'bare';
 SELECT to_regclass('bare_active'), count(*) FROM indexes WHERE relation = 'bare'::regclass;
+-- a constant for the rows that were there only where there were any
+SELECT relation, attname FROM columns JOIN pg_attribute AS a USING (attname)
+ WHERE relation IN ('raw'::regclass, 'bare'::regclass) AND a.attrelid = relation AND a.atthasmissing ORDER BY a.attnum;
+SELECT attname, attnotnull, atthasdef FROM columns WHERE relation = 'bare'::regclass ORDER BY attnum;
 SELECT metaxy_register('bare', 'bare', '{id}');
 SELECT views, indexes, active_view, latest_view, deleted_view FROM metaxy_feature WHERE feature = 'bare';
 SELECT definition FROM indexes WHERE relation = 'bare'::regclass;
