@@ -27,17 +27,27 @@
 static Oid	own_clock = InvalidOid;
 static Oid	own_features = InvalidOid;
 
+static Oid	look_up_schema(void);
 static void remember(void);
 static void at_invalidation(Datum arg, Oid relid);
 
 /*
- * Schema of the extension.
- *
- * Looked up each time: the catalog is the only one to know, and a look-up
- * costs a few microseconds.
+ * Schema of the extension: that of its tables, where one of them is remembered.
  */
 Oid
 mx_schema_oid(void)
+{
+	Oid			schema = OidIsValid(own_features) ?
+	get_rel_namespace(own_features) : InvalidOid;
+
+	return OidIsValid(schema) ? schema : look_up_schema();
+}
+
+/*
+ * The same by the catalog of extensions, which is not cached.
+ */
+static Oid
+look_up_schema(void)
 {
 	Oid			extension = get_extension_oid("metaxy", false);
 	Oid			result = InvalidOid;

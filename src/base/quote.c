@@ -10,14 +10,13 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/nbtree.h"
-#include "catalog/pg_am.h"
+#include "access/stratnum.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_operator.h"
-#include "commands/defrem.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #include "base/base.h"
 
@@ -100,12 +99,10 @@ mx_collation_name(Oid collation)
 static Oid
 btree_input_type(Oid type, Oid *opfamily)
 {
-	Oid			opclass = GetDefaultOpClass(type, BTREE_AM_OID);
+	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY);
 
-	if (!OidIsValid(opclass))
-		return InvalidOid;
-	*opfamily = get_opclass_family(opclass);
-	return get_opclass_input_type(opclass);
+	*opfamily = entry->btree_opf;
+	return entry->btree_opintype;
 }
 
 /*
