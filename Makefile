@@ -43,7 +43,7 @@ OBJS = \
 	src/purge/ready.o src/purge/retain.o \
 	src/active/finish.o src/active/insert.o src/active/met.o \
 	src/active/rows.o src/active/statement.o src/active/trigger.o \
-	src/scan/arrays.o src/scan/backwards.o src/scan/bitmap.o \
+	src/scan/ahead.o src/scan/arrays.o src/scan/backwards.o src/scan/bitmap.o \
 	src/scan/bounds.o src/scan/conditions.o src/scan/cost.o \
 	src/scan/equality.o src/scan/execute.o src/scan/explain.o \
 	src/scan/filter.o src/scan/filter_path.o src/scan/hook.o \

@@ -69,14 +69,26 @@ mx_bitmap_add(MxBitmap *bitmap, BlockNumber block, OffsetNumber offset)
 BlockNumber
 mx_bitmap_first(MxBitmap *bitmap)
 {
-	for (; bitmap->next < bitmap->npages; bitmap->next++)
+	BlockNumber first = mx_bitmap_from(bitmap, bitmap->next);
+
+	bitmap->next = Min(first, bitmap->npages);
+	return first;
+}
+
+/*
+ * The first one at or behind some page.
+ */
+BlockNumber
+mx_bitmap_from(const MxBitmap *bitmap, BlockNumber from)
+{
+	for (; from < bitmap->npages; from++)
 	{
-		const uint64 *words = words_of(bitmap, bitmap->next);
+		const uint64 *words = words_of(bitmap, from);
 
 		for (int i = 0; i < bitmap->width; i++)
 		{
 			if (words[i] != 0)
-				return bitmap->next;
+				return from;
 		}
 	}
 	return InvalidBlockNumber;

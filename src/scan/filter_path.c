@@ -121,15 +121,16 @@ cost_filter(PlannerInfo *root, RelOptInfo *joinrel, CustomPath *path,
 {
 	IndexOptInfo *index = shape->index;
 	RelOptInfo *rel = shape->rel;
+	const QualCost *target = &path->path.pathtarget->cost;
 	bool		partial = path->path.parallel_aware;
-	double		divisor = partial ? mx_parallel_divisor(rows->parallel_workers) : 1;
+	double		divisor = partial ?
+	mx_parallel_divisor(rows->parallel_workers) : 1;
 	double		lookups = Max(rel->rows, rows->rows * divisor);
 	double		superseded = 1 - Min(path->path.rows / rows->rows, 1);
 	double		fetches = lookups * superseded * (1 - rel->allvisfrac);
 	double		random_page;
 	double		pages;
 	Cost		run;
-	Cost		total;
 
 	get_tablespace_page_costs(index->reltablespace, &random_page, NULL);
 	pages = index_pages_fetched(lookups, index->pages, index->pages, root);
@@ -139,16 +140,13 @@ cost_filter(PlannerInfo *root, RelOptInfo *joinrel, CustomPath *path,
 		cpu_operator_cost * (ceil(log2(Max(index->tuples, 2.0))) +
 							 (index->tree_height + 1) * 50.0) +
 		2 * cpu_index_tuple_cost + cpu_tuple_cost;
-	total = Min(rows->total_cost + run * rows->rows,
-				nested_loop_cost(partial ? joinrel->partial_pathlist :
-								 joinrel->pathlist, rows, index->indexoid) -
-				(cpu_index_tuple_cost + cpu_tuple_cost) * rows->rows);
-
-	path->path.startup_cost = rows->startup_cost +
-		path->path.pathtarget->cost.startup;
-	path->path.total_cost = Max(total, rows->total_cost) +
-		path->path.pathtarget->cost.startup +
-		path->path.pathtarget->cost.per_tuple * path->path.rows;
+	path->path.startup_cost = rows->startup_cost + target->startup;
+	path->path.total_cost =
+		Min(rows->total_cost + run * rows->rows +
+			target->startup + target->per_tuple * path->path.rows,
+			nested_loop_cost(partial ? joinrel->partial_pathlist :
+							 joinrel->pathlist, rows, index->indexoid) -
+			(cpu_index_tuple_cost + cpu_tuple_cost) * rows->rows);
 }
 
 /*

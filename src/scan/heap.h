@@ -24,6 +24,15 @@ typedef struct MxPage
 	OffsetNumber rows[MaxHeapTuplesPerPage];
 } MxPage;
 
+/* pages that have been asked for */
+typedef struct MxAhead
+{
+	BlockNumber next;			/* first one that has not */
+	int			nasked;			/* not read yet */
+	int			distance;		/* as many as that, at most */
+	bool		missed;			/* the last page was not in the cache */
+} MxAhead;
+
 typedef struct MxBitmap MxBitmap;
 
 /* in page.c */
@@ -37,7 +46,14 @@ extern MxBitmap *mx_bitmap_new(BlockNumber npages, int width);
 extern bool mx_bitmap_add(MxBitmap *bitmap, BlockNumber block,
 						  OffsetNumber offset);
 extern BlockNumber mx_bitmap_first(MxBitmap *bitmap);
+extern BlockNumber mx_bitmap_from(const MxBitmap *bitmap, BlockNumber from);
 extern int	mx_bitmap_take(MxBitmap *bitmap, OffsetNumber *offsets);
 extern void mx_bitmap_clear(MxBitmap *bitmap);
+
+/* in ahead.c */
+extern void mx_ahead_init(MxAhead *ahead);
+extern void mx_ahead_turn(MxAhead *ahead, Relation heap, BlockNumber block,
+						  BlockNumber (*find_page) (void *arg, BlockNumber from),
+						  void *arg);
 
 #endif							/* MX_HEAP_H */

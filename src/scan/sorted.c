@@ -25,6 +25,7 @@
 #include <limits.h>
 
 #include "executor/executor.h"
+#include "executor/instrument.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -58,9 +59,12 @@ struct MxSorter
 	Size		bitmap_from;	/* made when places take more than so much */
 	bool		walked;			/* to the end */
 	MxPage		page;
+	MxAhead		ahead;
+	int			ahead_at;		/* next place that is asked for */
 };
 
 static bool load_page(MxScanState *state, struct MxSorter *sorter);
+static BlockNumber find_page(void *arg, BlockNumber from);
 static void fill(MxScanState *state, struct MxSorter *sorter);
 static bool add_sample(MxScanState *state, struct MxSorter *sorter);
 static void keep_chain(MxScanState *state, struct MxSorter *sorter);
@@ -146,6 +150,7 @@ load_page(MxScanState *state, struct MxSorter *sorter)
 	BlockNumber in_bitmap = InvalidBlockNumber;
 	BlockNumber block = InvalidBlockNumber;
 	OffsetNumber offsets[MaxHeapTuplesPerPage];
+	int64		reads;
 	int			n;
 
 	if (sorter->bitmap != NULL)
@@ -156,7 +161,10 @@ load_page(MxScanState *state, struct MxSorter *sorter)
 	if (block == InvalidBlockNumber)
 		return false;
 
+	mx_ahead_turn(&sorter->ahead, walk->heap, block, find_page, sorter);
+	reads = pgBufferUsage.shared_blks_read;
 	mx_page_begin(walk, page, block);
+	sorter->ahead.missed = pgBufferUsage.shared_blks_read > reads;
 	n = block == in_bitmap ? mx_bitmap_take(sorter->bitmap, offsets) : 0;
 	for (int i = 0; i < n; i++)
 		mx_page_add(walk, page, offsets[i]);
@@ -179,6 +187,26 @@ load_page(MxScanState *state, struct MxSorter *sorter)
 }
 
 /*
+ * The first page at or behind another one of which rows are to be fetched.
+ */
+static BlockNumber
+find_page(void *arg, BlockNumber from)
+{
+	struct MxSorter *sorter = arg;
+	BlockNumber block = InvalidBlockNumber;
+
+	sorter->ahead_at = Max(sorter->ahead_at, sorter->at);
+	while (sorter->ahead_at < sorter->nplaces &&
+		   sorter->places[sorter->ahead_at].block < from)
+		sorter->ahead_at++;
+	if (sorter->ahead_at < sorter->nplaces)
+		block = sorter->places[sorter->ahead_at].block;
+	if (sorter->bitmap != NULL)
+		block = Min(block, mx_bitmap_from(sorter->bitmap, from));
+	return block;
+}
+
+/*
  * The next rows to be fetched, sorted: those of which the last pass has not
  * seen the newer ones, or else of the next samples.
  */
@@ -187,7 +215,8 @@ fill(MxScanState *state, struct MxSorter *sorter)
 {
 	sorter->nplaces = sorter->nretry;
 	sorter->nretry = 0;
-	sorter->at = 0;
+	sorter->at = sorter->ahead_at = 0;
+	mx_ahead_init(&sorter->ahead);
 	if (sorter->nplaces == 0)
 	{
 		sorter->nchains = 0;

@@ -27,8 +27,12 @@ my $seconds = $ENV{METAXY_SCAN_SECONDS} // 4;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
-# Few statistics, so that few samples have ranges.
-$node->append_conf('postgresql.conf', <<'CONF');
+# Few statistics, so that few samples have ranges.  With an odd seed the cache
+# is small, so that pages are read, and asked for ahead.
+my $buffers = $seed % 2 ? '1MB' : '128MB';
+$node->append_conf('postgresql.conf', <<"CONF");
+shared_buffers = $buffers
+effective_io_concurrency = 4
 max_worker_processes = 16
 max_parallel_workers = 16
 autovacuum = off
@@ -85,5 +89,44 @@ for my $type ('integer', 'text /* long */')
 }
 
 $latest->quit;
+
+#
+# Pages that are not in the cache: others are asked for before they are read
+#
+$node->safe_psql('postgres', <<'SQL');
+SET metaxy.stamp = off;
+CREATE TABLE by_id (id int NOT NULL, note text);
+CREATE TABLE mixed (id int NOT NULL, note text);
+SELECT metaxy_register(name, name::regclass, '{id}') FROM unnest('{by_id,mixed}'::text[]) AS name;
+INSERT INTO by_id
+SELECT i, repeat(md5(i::text), 5), '2024-01-01', timestamptz '2024-01-01' + k * interval '1 day'
+  FROM generate_series(1, 20000) AS i, generate_series(1, 2) AS k ORDER BY 1, 4;
+INSERT INTO mixed
+SELECT i, repeat(md5(i::text), 5), '2024-01-01', timestamptz '2024-01-01' + k * interval '1 day'
+  FROM generate_series(1, 2000) AS i, generate_series(1, 20) AS k ORDER BY md5(i || ' ' || k);
+VACUUM ANALYZE by_id, mixed;
+SQL
+for (
+	[ 'by_id', 'newest first', 'count(*)' ],
+	[ 'by_id', 'newest first', 'count(*), sum(hashtext(note))' ],
+	[ 'mixed', 'heap order', 'count(*), sum(hashtext(note))' ])
+{
+	my ($table, $order, $columns) = @$_;
+	my $query = "SELECT $columns FROM ${table}_active";
+	my %rows;
+
+	$node->restart;
+	like($node->safe_psql('postgres', "SET max_parallel_workers_per_gather = 0; EXPLAIN $query"),
+		qr/Latest Scan.* on $table .*Order: $order/s, "$query: $order");
+	for my $ours ('on', 'off')
+	{
+		$rows{$ours} = $node->safe_psql('postgres', <<"SQL");
+SET max_parallel_workers_per_gather = 0;
+SET metaxy.enable_latest_scan = $ours;
+$query;
+SQL
+	}
+	is($rows{on}, $rows{off}, "$query: not cached");
+}
 $node->stop;
 done_testing();
