@@ -6,7 +6,8 @@ seconds=10						# that clients run
 call=0							# the last one from the shell
 
 # bench_psql WAY ARGUMENT...: what is written by hand gets no help from the
-# latest scan, also where it looks like a view.
+# latest scan, also where it looks like a view, and a sequential scan is one: rows
+# of a table could be counted by any of its indexes.
 bench_psql()
 {
 	local way=$1 args=() options='' variable
@@ -18,6 +19,8 @@ bench_psql()
 	case $way in
 		hand*)
 			options='-c metaxy.enable_latest_scan=off' ;;
+		seq_scan*)
+			options='-c enable_indexscan=off -c enable_indexonlyscan=off -c enable_bitmapscan=off' ;;
 	esac
 	PGOPTIONS=$options "$bindir/psql" -X -q -d bench -v ON_ERROR_STOP=1 \
 		"${args[@]}" "$@"
