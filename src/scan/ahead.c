@@ -22,6 +22,9 @@
 
 #include "scan/heap.h"
 
+/*
+ * A pass over the heap begins.
+ */
 void
 mx_ahead_init(MxAhead *ahead)
 {
