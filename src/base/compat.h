@@ -95,6 +95,15 @@
 #define mx_set_clause_serials(param_info, path) ((void) 0)
 #endif
 
+/* PostgreSQL 18 counts what is disabled, instead of adding to the costs */
+#if PG_VERSION_NUM >= 180000
+#define mx_disabled_nodes(path) ((path)->disabled_nodes)
+#define mx_set_disabled_nodes(path, n) ((path)->disabled_nodes = (n))
+#else
+#define mx_disabled_nodes(path) 0
+#define mx_set_disabled_nodes(path, n) ((void) 0)
+#endif
+
 /* PostgreSQL 18 has EXPLAIN's state and its output in headers of their own */
 #if PG_VERSION_NUM >= 180000
 #define MX_EXPLAIN_HEADER "commands/explain_format.h"

@@ -21,8 +21,8 @@
 #include "base/base.h"
 
 /*
- * What every writer's transaction needs, remembered until one of them is
- * dropped: the clock, and the registry's table of features.
+ * What every writer's transaction needs, remembered until something becomes of
+ * one of them: the clock, and the registry's table of features.
  */
 static Oid	own_clock = InvalidOid;
 static Oid	own_features = InvalidOid;

@@ -47,6 +47,7 @@ static bool has_index(Relation rel, const MxRegistration *registration);
 static bool index_serves(Relation rel, Relation index, List *columns);
 static bool key_is_plain(Relation rel, Relation index, int key);
 static bool is_recency(Relation rel, Node *expression);
+static bool is_empty(Relation rel);
 static void alter_table(Oid relid, const MxRegistration *registration,
 						const Lacks *lacks);
 static void create_index(Oid relid, const MxRegistration *registration);
@@ -89,6 +90,7 @@ mx_ready_table(Oid relid, const MxRegistration *registration)
 	Lacks		lacks;
 
 	find_lacks(rel, registration, &lacks);
+	lacks.empty = lacks.columns != NIL && is_empty(rel);
 	table_close(rel, NoLock);
 
 	if (lacks.columns != NIL || lacks.not_null != NIL)
@@ -114,8 +116,6 @@ find_lacks(Relation rel, const MxRegistration *registration, Lacks *lacks)
 		rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		return;
 
-	lacks->empty = rel->rd_rel->relkind == RELKIND_RELATION &&
-		RelationGetNumberOfBlocks(rel) == 0;
 	foreach(lc, registration->id_columns)
 	{
 		Form_pg_attribute attr = mx_find_column(rel, lfirst(lc));
@@ -259,10 +259,21 @@ is_recency(Relation rel, Node *expression)
 }
 
 /*
+ * Is it a table that never had a page?  Of a partitioned one this is not known.
+ */
+static bool
+is_empty(Relation rel)
+{
+	return rel->rd_rel->relkind == RELKIND_RELATION &&
+		rel->rd_rel->relam == HEAP_TABLE_AM_OID &&
+		RelationGetNumberOfBlocks(rel) == 0;
+}
+
+/*
  * Existing rows share one constant in each new column, and so need not be
- * rewritten; the default that does it is gone afterwards.  But each plan that
- * reads such a table has to make its rows anew: where there are none, there is no
- * default.
+ * rewritten; the default that does it is gone afterwards.  But such a constant
+ * keeps plans from passing on the table's rows as they are, so where there are no
+ * rows, there is no default.
  */
 static void
 alter_table(Oid relid, const MxRegistration *registration, const Lacks *lacks)

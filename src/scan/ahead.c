@@ -8,8 +8,8 @@
  * disk would be waited for at each page: as the server's bitmap scans do, this
  * asks for so many of them as effective_io_concurrency says.
  *
- * It does so only after a page that the server had to read: to ask for one takes
- * as long as to find it.
+ * It does so only after a page that the server had to read: asking for one that is
+ * cached takes as long as reading it.
  *
  * src/scan/ahead.c
  *
@@ -41,8 +41,7 @@ mx_ahead_turn(MxAhead *ahead, Relation heap, BlockNumber block,
 			  BlockNumber (*find_page) (void *arg, BlockNumber from),
 			  void *arg)
 {
-	int			most = ahead->missed ?
-	get_tablespace_io_concurrency(heap->rd_rel->reltablespace) : 0;
+	int			most;
 
 	if (ahead->nasked > 0)
 		ahead->nasked--;
@@ -51,13 +50,22 @@ mx_ahead_turn(MxAhead *ahead, Relation heap, BlockNumber block,
 		ahead->next = block + 1;
 		ahead->nasked = 0;
 	}
+	if (!ahead->missed)
+	{
+		ahead->distance /= 2;
+		return;
+	}
+	most = get_tablespace_io_concurrency(heap->rd_rel->reltablespace);
 	ahead->distance = Min(ahead->distance + 1, most);
 	while (ahead->nasked < ahead->distance)
 	{
 		BlockNumber next = find_page(arg, ahead->next);
 
 		if (next == InvalidBlockNumber)
+		{
+			ahead->next = next;
 			return;
+		}
 		if (next > ahead->next)
 			PrefetchBuffer(heap, MAIN_FORKNUM, next);
 		ahead->next = next + 1;

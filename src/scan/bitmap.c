@@ -81,7 +81,7 @@ mx_bitmap_first(MxBitmap *bitmap)
 BlockNumber
 mx_bitmap_from(const MxBitmap *bitmap, BlockNumber from)
 {
-	for (; from < bitmap->npages; from++)
+	for (from = Max(from, bitmap->next); from < bitmap->npages; from++)
 	{
 		const uint64 *words = words_of(bitmap, from);
 

@@ -108,6 +108,11 @@ begin(CustomScanState *node, EState *estate, int eflags)
 	ExecInitResultTypeTL(&node->ss.ps);
 	ExecAssignScanProjectionInfoWithVarno(&node->ss, INDEX_VAR);
 	state->values = ExecInitExprList(plan->custom_exprs, &node->ss.ps);
+
+	/* without the ctid among the values, the slot has to know it */
+	if (list_length(state->values) < state->plan.nkeys + 3 &&
+		!TTS_IS_BUFFERTUPLE(node->ss.ss_ScanTupleSlot))
+		elog(ERROR, "rows to be looked up are not the table's own");
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 

@@ -122,6 +122,7 @@ cost_filter(PlannerInfo *root, RelOptInfo *joinrel, CustomPath *path,
 	IndexOptInfo *index = shape->index;
 	RelOptInfo *rel = shape->rel;
 	const QualCost *target = &path->path.pathtarget->cost;
+	Cost		most;
 	bool		partial = path->path.parallel_aware;
 	double		divisor = partial ?
 	mx_parallel_divisor(rows->parallel_workers) : 1;
@@ -141,19 +142,21 @@ cost_filter(PlannerInfo *root, RelOptInfo *joinrel, CustomPath *path,
 							 (index->tree_height + 1) * 50.0) +
 		2 * cpu_index_tuple_cost + cpu_tuple_cost;
 	path->path.startup_cost = rows->startup_cost + target->startup;
-	path->path.total_cost =
-		Min(rows->total_cost + run * rows->rows +
-			target->startup + target->per_tuple * path->path.rows,
-			nested_loop_cost(partial ? joinrel->partial_pathlist :
-							 joinrel->pathlist, rows, index->indexoid) -
-			(cpu_index_tuple_cost + cpu_tuple_cost) * rows->rows);
+	path->path.total_cost = rows->total_cost + run * rows->rows +
+		target->startup + target->per_tuple * path->path.rows;
+	most = nested_loop_cost(partial ? joinrel->partial_pathlist :
+							joinrel->pathlist, rows, index->indexoid) -
+		(cpu_index_tuple_cost + cpu_tuple_cost) * rows->rows;
+	path->path.total_cost = Max(Min(path->path.total_cost, most),
+								path->path.startup_cost);
+	mx_set_disabled_nodes(&path->path, mx_disabled_nodes(rows));
 }
 
 /*
  * What the server's own nested loop costs, if it would look up the same rows in
  * the same index, or infinity.  It fetches the row itself from the heap as well,
  * and has to compare the two: so it is never the better one, though its costs are
- * reckoned otherwise.
+ * reckoned otherwise.  In parallel, they share the disk among the processes.
  */
 static Cost
 nested_loop_cost(List *paths, const Path *rows, Oid indexoid)
@@ -169,7 +172,8 @@ nested_loop_cost(List *paths, const Path *rows, Oid indexoid)
 			continue;
 		inner = path->jpath.innerjoinpath;
 		if (path->jpath.outerjoinpath == rows && IsA(inner, IndexPath) &&
-			((IndexPath *) inner)->indexinfo->indexoid == indexoid)
+			((IndexPath *) inner)->indexinfo->indexoid == indexoid &&
+			mx_disabled_nodes(&path->jpath.path) == mx_disabled_nodes(rows))
 			return path->jpath.path.total_cost;
 	}
 	return get_float8_infinity();
@@ -222,7 +226,8 @@ make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,
  * them are not wanted.  Returns false where the rows are not the table's own, or
  * more than its columns may be asked for.
  *
- * That is what the join gives, since the planner may yet change the target list.
+ * What may be asked for is what the join gives: the planner may yet put another
+ * target list in place of the one that there is.
  */
 static bool
 give_whole_rows(PlannerInfo *root, const MxShape *shape,
@@ -248,6 +253,7 @@ give_whole_rows(PlannerInfo *root, const MxShape *shape,
 	columns = build_physical_tlist(root, shape->rel);
 	if (columns == NIL)
 		return false;
+	Assert(((Scan *) rows)->scanrelid == shape->rel->relid);
 	rows->targetlist = columns;
 	return true;
 }

@@ -27,8 +27,8 @@ typedef struct MxPage
 /* pages that have been asked for */
 typedef struct MxAhead
 {
-	BlockNumber next;			/* first one that has not */
-	int			nasked;			/* not read yet */
+	BlockNumber next;			/* not asked for; Invalid: there is none */
+	int			nasked;			/* before it, not read yet */
 	int			distance;		/* as many as that, at most */
 	bool		missed;			/* the last page was not in the cache */
 } MxAhead;

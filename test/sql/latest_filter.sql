@@ -145,6 +145,19 @@ SELECT answer('SELECT id, note FROM tie_active WHERE tag = 1');
 SELECT plan('SELECT id, note FROM tie_latest WHERE tag = 1');
 
 --
+-- Over an index that only estimates where its rows come in the order
+--
+CREATE TABLE shapes (id int NOT NULL, shape polygon);
+SELECT metaxy_register('shapes', 'shapes', '{id}');
+CREATE INDEX shapes_shape ON shapes USING gist (shape);
+INSERT INTO shapes
+SELECT i, polygon(format('((%s,0),(%s,30),(0,%s))', i, i, 30 + i)), '2024-01-01', '2024-01-05'
+  FROM generate_series(1, 3000) AS i, generate_series(1, 2);
+VACUUM ANALYZE shapes;
+EXPLAIN (COSTS OFF) SELECT id FROM shapes_latest ORDER BY shape <-> point '(0,0)' LIMIT 3;
+SELECT id FROM shapes_latest ORDER BY shape <-> point '(0,0)' LIMIT 3;
+
+--
 -- Columns that a row does not have
 --
 ALTER TABLE tie ADD absent text DEFAULT 'absent';
