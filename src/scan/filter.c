@@ -122,6 +122,7 @@ begin(CustomScanState *node, EState *estate, int eflags)
 	make_keys(state, lsecond(plan->custom_private));
 	mx_walk_begin(&state->walk, state->heap, state->index, &state->plan,
 				  state->deleted, estate->es_snapshot, &state->node.counts);
+	state->walk.has_least = true;
 }
 
 /*
@@ -168,6 +169,7 @@ is_latest(MxFilterState *state, TupleTableSlot *slot)
 	MxWalk	   *walk = &state->walk;
 	Row			row = evaluate(state, state->node.css.ss.ps.ps_ExprContext);
 
+	walk->least = row.recency;
 	mx_walk_start(walk, state->keys, state->plan.nkeys);
 	while (mx_walk_next(walk))
 	{

@@ -37,6 +37,7 @@ static void find_stop(MxLeaf *leaf);
 static void copy_entries(MxLeaf *leaf, Page page);
 static bool is_beyond(const MxLeaf *leaf, BTScanInsert cut, int offset);
 static OffsetNumber find_cut(const MxLeaf *leaf, BTScanInsert cut);
+static int	count_wanted(const MxLeaf *leaf, int n);
 static bool is_inside(const void *arg, int n);
 static void mark_killed(MxLeaf *leaf);
 
@@ -150,10 +151,32 @@ find_stop(MxLeaf *leaf)
 	if (n > 0 && leaf->end->keysz > 0 &&
 		(leaf->one_sample || !is_inside(leaf, n - 1)))
 	{
-		leaf->nentries = mx_count_leading(n, is_inside, leaf);
+		leaf->nentries = leaf->one_sample && leaf->walk->has_least ?
+			count_wanted(leaf, n) : mx_count_leading(n, is_inside, leaf);
 		leaf->stop = leaf->next + leaf->nentries * leaf->step;
 		leaf->ends = leaf->nentries < n;
 	}
+}
+
+/*
+ * Entries of one sample down to the least recency that is wanted.  They are the
+ * first ones, so if the last one is of the sample, all are.
+ */
+static int
+count_wanted(const MxLeaf *leaf, int n)
+{
+	const MxWalk *walk = leaf->walk;
+	int			wanted = 0;
+	bool		tombstone;
+
+	if (!is_inside(leaf, 0))
+		return 0;
+	while (wanted < n && mx_recency_of(walk, mx_leaf_peek(leaf, wanted),
+									   &tombstone) >= walk->least)
+		wanted++;
+	if (wanted > 0 && (wanted == 1 || is_inside(leaf, wanted - 1)))
+		return wanted;
+	return mx_count_leading(n, is_inside, leaf);
 }
 
 /*

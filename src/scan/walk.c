@@ -31,8 +31,6 @@ static IndexTuple keep(MxWalk *walk, int at, IndexTuple entry);
 static void read_recency(MxWalk *walk);
 static bool has_recency(const MxWalk *walk, IndexTuple entry,
 						TimestampTz recency, bool tombstone);
-static TimestampTz recency_of(const MxWalk *walk, IndexTuple entry,
-							  bool *tombstone);
 
 /*
  * Prepares a walk; mx_walk_start starts it.
@@ -264,7 +262,7 @@ mx_walk_to_last(MxWalk *walk, OffsetNumber *first)
 		IndexTuple	before = same == 1 ? leaf->entry :
 		mx_leaf_peek(leaf, same - 2);
 		bool		tombstone;
-		TimestampTz recency = recency_of(walk, entry, &tombstone);
+		TimestampTz recency = mx_recency_of(walk, entry, &tombstone);
 
 		if (BTreeTupleIsPosting(entry) ||
 			ItemIdIsDead(PageGetItemId(leaf->page, last)) ||
@@ -374,14 +372,14 @@ static void
 read_recency(MxWalk *walk)
 {
 	walk->tid = walk->leaf.tid;
-	walk->recency = recency_of(walk, walk->leaf.entry, &walk->tombstone);
+	walk->recency = mx_recency_of(walk, walk->leaf.entry, &walk->tombstone);
 }
 
 /*
  * The recency of an entry, and with a flag whether it is a tombstone's.
  */
-static TimestampTz
-recency_of(const MxWalk *walk, IndexTuple entry, bool *tombstone)
+TimestampTz
+mx_recency_of(const MxWalk *walk, IndexTuple entry, bool *tombstone)
 {
 	TupleDesc	desc = RelationGetDescr(walk->index);
 	TimestampTz recency;
@@ -411,7 +409,7 @@ has_recency(const MxWalk *walk, IndexTuple entry, TimestampTz recency,
 {
 	bool		is_tombstone;
 
-	return recency_of(walk, entry, &is_tombstone) == recency &&
+	return mx_recency_of(walk, entry, &is_tombstone) == recency &&
 		is_tombstone == tombstone;
 }
 

@@ -128,6 +128,8 @@ typedef struct MxWalk
 	MxLeaf		leaf;
 	bool		ended;
 	bool		again;			/* the current entry is to be given anew */
+	bool		has_least;		/* of one sample, entries are not wanted that */
+	TimestampTz least;			/* have less than this recency */
 	bool		decided;		/* the rest of the sample is not wanted */
 	bool		passed;			/* ... and passed already */
 
@@ -288,6 +290,8 @@ extern bool mx_walk_to_last(MxWalk *walk, OffsetNumber *first);
 extern void mx_walk_finish(MxWalk *walk, OffsetNumber first);
 extern void mx_walk_return(MxWalk *walk, OffsetNumber first);
 extern bool mx_walk_tie_follows(const MxWalk *walk);
+extern TimestampTz mx_recency_of(const MxWalk *walk, IndexTuple entry,
+								 bool *tombstone);
 
 /* in visible.c */
 extern bool mx_walk_fetch(MxWalk *walk, const ItemPointerData *tid,

@@ -135,6 +135,11 @@ INSERT INTO tie SELECT i, i, 'more', '2024-01-01', '2024-01-01' FROM generate_se
 VACUUM ANALYZE tie;
 SELECT answer('SELECT id, note FROM tie_latest WHERE tag = 1');
 SELECT answer('SELECT id, note FROM tie_active WHERE tag = 1');
+-- ... below one that nobody sees
+BEGIN;
+INSERT INTO tie VALUES (2, 1, 'aborted', '2024-01-01', '2024-01-06');
+ROLLBACK;
+SELECT answer('SELECT id, note FROM tie_latest WHERE tag = 1');
 UPDATE tie SET note = 'first, updated' WHERE note = 'first';
 SELECT answer('SELECT id, note FROM tie_latest WHERE tag = 1');
 SELECT indexrelid::regclass AS flagged FROM pg_index WHERE indrelid = 'tie'::regclass AND indnatts = 3 \gset
