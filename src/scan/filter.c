@@ -109,7 +109,7 @@ begin(CustomScanState *node, EState *estate, int eflags)
 	ExecAssignScanProjectionInfoWithVarno(&node->ss, INDEX_VAR);
 	state->values = ExecInitExprList(plan->custom_exprs, &node->ss.ps);
 
-	/* without the ctid among the values, the slot has to know it */
+	/* without the ctid among the values, it is taken from the tuple */
 	if (list_length(state->values) < state->plan.nkeys + 3 &&
 		!TTS_IS_BUFFERTUPLE(node->ss.ss_ScanTupleSlot))
 		elog(ERROR, "rows to be looked up are not the table's own");
@@ -189,7 +189,7 @@ is_latest(MxFilterState *state, TupleTableSlot *slot)
 static Row
 evaluate(MxFilterState *state, ExprContext *econtext)
 {
-	Row			row = {.tid = &econtext->ecxt_scantuple->tts_tid};
+	Row			row = {0};
 	int			i = 0;
 	ListCell   *lc;
 
@@ -212,6 +212,9 @@ evaluate(MxFilterState *state, ExprContext *econtext)
 			row.tid = (ItemPointer) DatumGetPointer(value);
 		i++;
 	}
+	/* the slot itself may not know it: PostgreSQL 18, after a reordering scan */
+	if (row.tid == NULL)
+		row.tid = &((HeapTupleTableSlot *) econtext->ecxt_scantuple)->tuple->t_self;
 	return row;
 }
 
