@@ -165,8 +165,8 @@ turn_to(MxWalk *walk, BlockNumber block)
 	fetch->xs_cbuf = ReleaseAndReadBuffer(before, walk->heap, block);
 	if (fetch->xs_cbuf != before)
 	{
-		mx_backwards_read(&walk->backwards, walk->heap, block,
-						  pgBufferUsage.shared_blks_read > reads);
+		walk->missed = pgBufferUsage.shared_blks_read > reads;
+		mx_backwards_read(&walk->backwards, walk->heap, block, walk->missed);
 		if (!PageIsAllVisible(BufferGetPage(fetch->xs_cbuf)))
 			heap_page_prune_opt(walk->heap, fetch->xs_cbuf);
 	}

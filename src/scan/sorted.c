@@ -25,7 +25,6 @@
 #include <limits.h>
 
 #include "executor/executor.h"
-#include "executor/instrument.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -150,7 +149,6 @@ load_page(MxScanState *state, struct MxSorter *sorter)
 	BlockNumber in_bitmap = InvalidBlockNumber;
 	BlockNumber block = InvalidBlockNumber;
 	OffsetNumber offsets[MaxHeapTuplesPerPage];
-	int64		reads;
 	int			n;
 
 	if (sorter->bitmap != NULL)
@@ -162,9 +160,8 @@ load_page(MxScanState *state, struct MxSorter *sorter)
 		return false;
 
 	mx_ahead_turn(&sorter->ahead, walk->heap, block, find_page, sorter);
-	reads = pgBufferUsage.shared_blks_read;
 	mx_page_begin(walk, page, block);
-	sorter->ahead.missed = pgBufferUsage.shared_blks_read > reads;
+	sorter->ahead.missed = walk->missed;
 	n = block == in_bitmap ? mx_bitmap_take(sorter->bitmap, offsets) : 0;
 	for (int i = 0; i < n; i++)
 		mx_page_add(walk, page, offsets[i]);

@@ -128,8 +128,8 @@ typedef struct MxWalk
 	MxLeaf		leaf;
 	bool		ended;
 	bool		again;			/* the current entry is to be given anew */
-	bool		has_least;		/* of one sample, entries are not wanted that */
-	TimestampTz least;			/* have less than this recency */
+	bool		has_least;		/* older entries of one sample than this */
+	TimestampTz least;			/* recency are not wanted */
 	bool		decided;		/* the rest of the sample is not wanted */
 	bool		passed;			/* ... and passed already */
 
@@ -147,6 +147,7 @@ typedef struct MxWalk
 	/* the heap */
 	struct IndexFetchTableData *fetch;
 	MxBackwards backwards;
+	bool		missed;			/* the page turned to last was not cached */
 	Buffer		vm_buffers[MX_MAP_PAGES];	/* of the visibility map */
 	int			vm_mask;		/* as many as that allows */
 	BlockNumber vm_block;		/* of the heap, asked for last, */
